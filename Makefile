@@ -1,0 +1,47 @@
+# Every target makes .venv and installs what it needs, once. `make course` runs the course, `make test` passes the tests.
+PYTHON ?= python3
+BIN := .venv/bin
+PIP := $(BIN)/python -m pip --disable-pip-version-check --quiet
+LAB_SETTINGS := .venv/share/jupyter/lab/settings/overrides.json
+
+# Models this small gain nothing from a second thread, and two processes with two threads each slow each other down.
+export OMP_NUM_THREADS ?= 1
+# The sandbox of Chromium, the cache of the Hub and the like stay out of the way of a run that needs no network.
+export HF_HUB_DISABLE_TELEMETRY = 1
+
+.PHONY: course lab test check notebooks clean
+
+course: .venv/notebooks.stamp
+	@$(BIN)/resumen course
+
+lab: .venv/notebooks.stamp
+	@mkdir -p $(dir $(LAB_SETTINGS))
+	@echo '{"@jupyterlab/docmanager-extension:plugin": {"defaultViewers": {"markdown": "Markdown Preview"}}}' > $(LAB_SETTINGS)
+	$(BIN)/jupyter lab --LabApp.default_url=/lab/tree/stages/README.md
+
+# The lectures run again in nbval: every number that the prose quotes is compared, cell by cell.
+test: .venv/dev.stamp
+	$(BIN)/python -m pytest stages tests --nbval-lax --nbval-current-env --nbval-cell-timeout=600 -n 2 --dist loadfile
+
+check: .venv/dev.stamp
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/python -m pytest tests/test_structure.py tests/notebooks
+
+notebooks: .venv/dev.stamp
+	$(BIN)/resumen notebooks
+	$(BIN)/ruff format --quiet stages
+
+clean:
+	rm -rf .venv var
+
+.venv/notebooks.stamp: pyproject.toml constraints.txt
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 10))' || { echo "Resumen needs Python 3.10 or later: name one, such as PYTHON=python3.12 make course."; exit 1; }
+	@test -x $(BIN)/python || $(PYTHON) -m venv .venv
+	@echo "Installing the course into .venv: a few minutes the first time …"
+	$(PIP) install --editable '.[notebooks]' --constraint constraints.txt
+	@touch $@
+
+.venv/dev.stamp: .venv/notebooks.stamp
+	$(PIP) install --editable '.[notebooks,dev]' --constraint constraints.txt
+	@touch $@

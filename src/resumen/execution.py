@@ -1,0 +1,106 @@
+"""Run a notebook from top to bottom: `make course` shows it to readers, `make notebooks` commits its outputs."""
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+
+import nbformat
+from jupyter_client.kernelspec import NoSuchKernel
+from nbclient import NotebookClient
+from nbclient.exceptions import CellExecutionError, CellTimeoutError, DeadKernelError
+
+from resumen.profiles import CourseError
+
+CELL_TIMEOUT = 600
+"""Seconds that one cell may take. On the tiny profile the longest takes about a minute."""
+
+
+class NotebookFailed(CourseError):
+    """A cell failed. `notebook` holds the outputs up to it."""
+
+    def __init__(self, message: str, notebook: nbformat.NotebookNode):
+        super().__init__(message)
+        self.notebook = notebook
+
+
+def run_notebook(
+    path: Path, on_cell: Callable[[int, int], None] = lambda done, total: None, probe: str | None = None
+) -> tuple[nbformat.NotebookNode, dict]:
+    """Execute every cell in the notebook's folder and return (executed notebook, what the probe printed).
+
+    Args:
+        path: the notebook; it is not changed.
+        on_cell: called with (cells done, cells in all) before the first code cell and after each.
+        probe: Python that runs after the last cell, in the same kernel, and prints one JSON object. It is not kept.
+
+    Raises:
+        NotebookFailed: naming notebook, cell and error, in one line.
+    """
+    try:
+        notebook = nbformat.read(path, as_version=4)
+    except (OSError, ValueError) as error:
+        raise CourseError(f"{path} is not a notebook that can be read: {error}") from None
+    client = NotebookClient(notebook, timeout=CELL_TIMEOUT, kernel_name="python3", resources={"metadata": {"path": str(path.parent)}})
+    code_cells = [(index, cell) for index, cell in enumerate(notebook.cells) if cell.cell_type == "code"]
+    number = 0
+    try:
+        with client.setup_kernel():
+            on_cell(0, len(code_cells))
+            for number, (index, cell) in enumerate(code_cells, start=1):
+                client.execute_cell(cell, index)
+                on_cell(number, len(code_cells))
+            answer = {}
+            if probe:
+                scratch = nbformat.v4.new_code_cell(probe)
+                notebook.cells.append(scratch)
+                client.execute_cell(scratch, len(notebook.cells) - 1)
+                notebook.cells.pop()
+                answer = json.loads("".join(output.text for output in scratch.outputs if output.output_type == "stream"))
+    except CellExecutionError as error:
+        raise NotebookFailed(f"{path.parent.name}/{path.name}, code cell {number}: {error.ename}: {_first_line(error.evalue)}", notebook) from None
+    except CellTimeoutError:
+        raise NotebookFailed(f"{path.parent.name}/{path.name}, code cell {number}: took more than {CELL_TIMEOUT} s", notebook) from None
+    except DeadKernelError:
+        raise NotebookFailed(f"{path.parent.name}/{path.name}, code cell {number}: the kernel died (out of memory?)", notebook) from None
+    except NoSuchKernel:
+        raise CourseError("There is no Jupyter kernel here: run `pip install -e '.[notebooks]' -c constraints.txt`.") from None
+    return notebook, answer
+
+
+def _first_line(text: str) -> str:
+    return text.strip().splitlines()[0] if text.strip() else "no message"
+
+
+def normalize(notebook: nbformat.NotebookNode) -> nbformat.NotebookNode:
+    """Remove, in place, what differs from one run to the next: execution counts, timings, widget state, kernel versions."""
+    notebook.metadata = nbformat.from_dict(
+        {
+            "kernelspec": {"display_name": "Python 3", "language": "python", "name": "python3"},
+            "language_info": {"name": "python"},
+        }
+    )
+    for cell in notebook.cells:
+        cell.metadata.pop("execution", None)
+        if cell.cell_type != "code":
+            continue
+        cell.execution_count = None
+        # Trainers and loops report progress on stderr; readers need what the code says, not how the bar moved.
+        cell.outputs = [output for output in cell.outputs if output.get("name") != "stderr" and not _is_progress_bar(output)]
+        for output in cell.outputs:
+            if output.output_type == "execute_result":
+                output.execution_count = None
+    notebook.nbformat, notebook.nbformat_minor = 4, 5
+    return notebook
+
+
+def _is_progress_bar(output: nbformat.NotebookNode) -> bool:
+    """Say whether an output is the Trainer's live display in a notebook: HTML with a bar and seconds, empty once closed."""
+    html = output.get("data", {}).get("text/html")
+    return html is not None and ("<progress" in html or not html.strip())
+
+
+def write_notebook(notebook: nbformat.NotebookNode, path: Path) -> None:
+    """Validate and write a notebook as UTF-8, one space of indent, with a final newline."""
+    nbformat.validate(notebook)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_text(nbformat.writes(notebook) + "\n", encoding="utf-8")

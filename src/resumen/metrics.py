@@ -1,0 +1,216 @@
+"""ROUGE that is right in Spanish too, tables per language, and intervals. Stage 3 builds all of it by hand."""
+
+import re
+from collections import Counter
+from collections.abc import Sequence
+from pathlib import Path
+from typing import NamedTuple
+
+import numpy as np
+import pandas as pd
+from rouge_score.rouge_scorer import RougeScorer
+
+from resumen.text import tokenize_words
+
+EVALUATE_MODULE = Path(__file__).parent / "data" / "rouge_words" / "rouge_words.py"
+"""The same ROUGE as an `evaluate` module: `evaluate.load(str(EVALUATE_MODULE))` needs no network."""
+
+ROUGES = ("rouge1", "rouge2", "rougeL", "rougeLsum")
+"""The four scores that every table of the course shows, in this order."""
+
+
+class Score(NamedTuple):
+    """Precision, recall and their harmonic mean, each in [0, 1]."""
+
+    precision: float
+    recall: float
+    fmeasure: float
+
+
+class WordTokenizer:
+    """`tokenize_words` in the shape that `rouge_score` asks for. Its own tokenizer keeps a to z only and splits `año`."""
+
+    def tokenize(self, text: str) -> list[str]:
+        return tokenize_words(text)
+
+
+_scorer = RougeScorer(list(ROUGES), tokenizer=WordTokenizer())
+
+
+def rouge_scores(prediction: str, reference: str) -> dict[str, float]:
+    """Return the F-measure of each of `ROUGES`, in [0, 1], by rouge_score with the course's tokenizer.
+
+    Lin (2004), https://aclanthology.org/W04-1013. rougeL reads the whole text, rougeLsum one sentence per line.
+    """
+    return {name: score.fmeasure for name, score in _scorer.score(reference, prediction).items()}
+
+
+def rouge_n(prediction: str, reference: str, n: int = 1) -> Score:
+    """Return the overlap of word n-grams; a repeated n-gram counts as often as the other text has it (clipping)."""
+    return Score(*RougeScorer([f"rouge{n}"], tokenizer=WordTokenizer()).score(reference, prediction)[f"rouge{n}"])
+
+
+def rouge_l(prediction: str, reference: str) -> Score:
+    """Return the longest common subsequence of words, as a share of each text."""
+    return Score(*_scorer.score(reference, prediction)["rougeL"])
+
+
+def rouge_lsum(prediction: str, reference: str) -> Score:
+    """Return the union of the longest common subsequences of sentence pairs; sentences are separated by newlines."""
+    return Score(*_scorer.score(reference, prediction)["rougeLsum"])
+
+
+def score_examples(predictions: Sequence[str], references: Sequence[str]) -> pd.DataFrame:
+    """Return one row per example: columns `ROUGES`, F-measure × 100.
+
+    Raises:
+        ValueError: if the two lists differ in length.
+    """
+    if len(predictions) != len(references):
+        raise ValueError(f"There are {len(predictions)} predictions for {len(references)} references.")
+    rows = [rouge_scores(prediction, reference) for prediction, reference in zip(predictions, references, strict=True)]
+    return pd.DataFrame(rows, columns=list(ROUGES), dtype=float) * 100
+
+
+def evaluate_system(predictions: Sequence[str], references: Sequence[str], languages: Sequence[str]) -> pd.DataFrame:
+    """Return the mean F-measure × 100 per language.
+
+    Rows all, en, es; columns `ROUGES` and n. A language without examples has n 0 and NaN. Texts are scored as given: put one
+    sentence on each line for rougeLsum.
+
+    Raises:
+        ValueError: if the three lists differ in length.
+    """
+    if len(languages) != len(references):
+        raise ValueError(f"There are {len(languages)} languages for {len(references)} references.")
+    scores = score_examples(predictions, references)
+    tags = np.array(list(languages), dtype=object)
+    table = {}
+    for name in ("all", "en", "es"):
+        chosen = scores[tags == name] if name != "all" else scores
+        table[name] = {**chosen.mean().to_dict(), "n": len(chosen)}
+    return pd.DataFrame.from_dict(table, orient="index")
+
+
+def resampled_means(scores: Sequence[float], n_resamples: int = 1000, seed: int = 0) -> np.ndarray:
+    """Return the means of `n_resamples` samples drawn from the scores with replacement, each as long as the scores."""
+    values = np.asarray(scores, dtype=float)
+    picks = np.random.default_rng(seed).integers(0, len(values), size=(n_resamples, len(values)))
+    return values[picks].mean(axis=1)
+
+
+def mean_interval(scores: Sequence[float], n_resamples: int = 1000, seed: int = 0) -> dict[str, float]:
+    """Return mean, low and high: the mean and its 95 % percentile bootstrap interval (Efron and Tibshirani, 1993)."""
+    low, high = np.percentile(resampled_means(scores, n_resamples, seed), [2.5, 97.5])
+    return {"mean": float(np.mean(scores)), "low": float(low), "high": float(high)}
+
+
+def paired_bootstrap(
+    scores_a: Sequence[float], scores_b: Sequence[float], n_resamples: int = 1000, seed: int = 0
+) -> dict[str, float]:
+    """Compare two systems on the same examples (Koehn, 2004, https://aclanthology.org/W04-3250).
+
+    Returns mean_difference (a − b), low and high (percentiles 2.5 and 97.5 of the resampled mean differences) and p_value =
+    min(1, 2·min(share ≤ 0, share ≥ 0)).
+
+    Raises:
+        ValueError: if the two lists differ in length or are empty.
+    """
+    if len(scores_a) != len(scores_b):
+        raise ValueError(f"The scores are not paired: {len(scores_a)} for a, {len(scores_b)} for b.")
+    if len(scores_a) == 0:
+        raise ValueError("There are no scores to compare.")
+    differences = np.asarray(scores_a, dtype=float) - np.asarray(scores_b, dtype=float)
+    means = resampled_means(differences, n_resamples, seed)
+    low, high = np.percentile(means, [2.5, 97.5])
+    return {
+        "mean_difference": float(differences.mean()),
+        "low": float(low),
+        "high": float(high),
+        "p_value": float(min(1.0, 2 * min((means <= 0).mean(), (means >= 0).mean()))),
+    }
+
+
+def verdict(model_scores: Sequence[float], baseline_scores: Sequence[float], seed: int = 0) -> str:
+    """Return "better" if the interval of the paired difference lies above 0, "worse" if below, else "no evidence"."""
+    result = paired_bootstrap(model_scores, baseline_scores, seed=seed)
+    if result["low"] > 0:
+        return "better"
+    return "worse" if result["high"] < 0 else "no evidence"
+
+
+def novel_ngram_rate(summary: str, source: str, n: int = 1) -> float:
+    """Return the share of the summary's word n-grams, repeats counted, that the source does not hold; 0.0 without n-grams."""
+    ngrams = _ngrams(summary, n)
+    known = set(_ngrams(source, n))
+    return sum(ngram not in known for ngram in ngrams) / len(ngrams) if ngrams else 0.0
+
+
+def _ngrams(text: str, n: int) -> list[tuple[str, ...]]:
+    words = tokenize_words(text)
+    return list(zip(*(words[start:] for start in range(n)), strict=False))
+
+
+_NUMBER = re.compile(r"\d+(?:[.,]\d+)*")
+
+
+def unsupported_numbers(summary: str, source: str) -> list[str]:
+    """Return the numbers of the summary that the source does not hold as written, in order, repeats kept."""
+    known = set(_NUMBER.findall(source))
+    return [number for number in _NUMBER.findall(summary) if number not in known]
+
+
+_FUNCTION_WORDS = {
+    "en": set(
+        "a about all an and are as at be been but by can could did do does for from had has have he her his i if in is it its just my no not of on "
+        "one only or our out she so some than that the their them then there they this to too up very was we were what when which who will with would you your".split()
+    ),
+    "es": set(
+        "a al algo aunque como con cuando cual de del desde donde e el ella ellos en entre era es esa ese eso esta este esto está están fue ha han hasta hay la las le les lo los "
+        "más me mi mis mucho muy nada ni no nos o para pero poco por porque pues que qué se ser si sin sobre son su sus también te tiene tu un una uno unos y ya yo".split()
+    ),
+}
+
+
+def wrong_language(summary: str, source_language: str) -> bool:
+    """Say whether the summary reads more like the other language than like its source's.
+
+    Evidence: function words that only one of the two languages has. A draw is not a wrong language.
+
+    Raises:
+        ValueError: if `source_language` is neither `en` nor `es`.
+    """
+    if source_language not in _FUNCTION_WORDS:
+        raise ValueError(f"source_language is {source_language!r}, not 'en' or 'es'.")
+    words = Counter(tokenize_words(summary))
+    shared = _FUNCTION_WORDS["en"] & _FUNCTION_WORDS["es"]
+    evidence = {
+        language: sum(words[word] for word in vocabulary - shared) for language, vocabulary in _FUNCTION_WORDS.items()
+    }
+    other = "es" if source_language == "en" else "en"
+    return evidence[other] > evidence[source_language]
+
+
+def compare_with_baseline(
+    predictions: Sequence[str], baseline: Sequence[str], references: Sequence[str], languages: Sequence[str]
+) -> dict[str, dict[str, dict]]:
+    """Compare a model with lead-3 per language and score, on the same examples.
+
+    Returns {language: {score: {"lead3": mean, "model": mean, "difference": {"mean", "low", "high"}}}}, F-measures × 100, the difference model − lead-3 with its 95 % interval by
+    `paired_bootstrap`.
+    """
+    model_scores, lead_scores = score_examples(predictions, references), score_examples(baseline, references)
+    tags = np.array(list(languages), dtype=object)
+    table: dict[str, dict[str, dict]] = {}
+    for language in sorted(set(languages)):
+        chosen = tags == language
+        table[language] = {}
+        for name in ROUGES:
+            model, lead = model_scores.loc[chosen, name], lead_scores.loc[chosen, name]
+            paired = paired_bootstrap(model, lead)
+            table[language][name] = {
+                "lead3": float(lead.mean()),
+                "model": float(model.mean()),
+                "difference": {"mean": paired["mean_difference"], "low": paired["low"], "high": paired["high"]},
+            }
+    return table

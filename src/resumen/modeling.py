@@ -1,0 +1,158 @@
+"""Load a checkpoint, summarize with it, save it, describe it."""
+
+import json
+from collections.abc import Sequence
+from pathlib import Path
+
+import torch
+from huggingface_hub.errors import HfHubHTTPError
+from transformers import AutoModelForSeq2SeqLM, AutoTokenizer, GenerationConfig, PreTrainedModel, PreTrainedTokenizerBase
+
+from resumen.profiles import CourseError, Profile, current_profile, first_sentence
+
+NEEDED = ("config.json", "model.safetensors", "tokenizer.json")
+"""Files of a checkpoint folder. Without its own tokenizer a checkpoint still loads, silently and with the wrong ids."""
+
+
+def load_checkpoint(
+    name: str | Path | None = None, profile: Profile | None = None
+) -> tuple[PreTrainedTokenizerBase, PreTrainedModel]:
+    """Return (tokenizer, model) of a checkpoint folder or a Hub name; by default the profile's checkpoint.
+
+    The model generates at most the profile's `max_target_length` new tokens, by greedy search.
+
+    Raises:
+        CourseError: if the folder is not a checkpoint, or the Hub cannot be asked for the name.
+    """
+    profile = profile or current_profile()
+    name = str(name or profile.checkpoint)
+    if Path(name).is_dir():
+        missing = [file for file in NEEDED if not (Path(name) / file).is_file()]
+        if missing:
+            raise CourseError(f"{name} is not a checkpoint: it lacks {', '.join(missing)}; name a folder written by save_pretrained.")
+    elif name.count("/") != 1 or name.startswith((".", "/", "~")):
+        raise CourseError(f"There is no checkpoint folder {name}: check the path, or give a Hub name such as google/mt5-small.")
+    try:
+        tokenizer = AutoTokenizer.from_pretrained(name)
+        model = AutoModelForSeq2SeqLM.from_pretrained(name)
+    except (OSError, ValueError, HfHubHTTPError) as error:
+        raise CourseError(f"The checkpoint {name} could not be loaded: {first_sentence(str(error))}.") from None
+    # Without a length of its own, generate() stops after 20 new tokens, whatever the titles need.
+    model.generation_config = generation_defaults(model, profile.max_target_length)
+    return tokenizer, model
+
+
+def generation_defaults(model: PreTrainedModel, max_new_tokens: int) -> GenerationConfig:
+    """Return the course's decoding: greedy search, at most `max_new_tokens` new tokens."""
+    config = model.config
+    return GenerationConfig(
+        max_new_tokens=max_new_tokens,
+        num_beams=1,
+        do_sample=False,
+        pad_token_id=config.pad_token_id,
+        eos_token_id=config.eos_token_id,
+        decoder_start_token_id=config.decoder_start_token_id,
+    )
+
+
+class Summarizer:
+    """Text in, summary out: a fine-tuned model that people can use.
+
+    Args:
+        model: a seq2seq model; it is used where it lies, in eval mode, and its mode is restored.
+        tokenizer: the model's tokenizer.
+        max_input_length: tokens of a text that are read, `</s>` included.
+        batch_size: texts per call of `generate`.
+    """
+
+    def __init__(self, model: PreTrainedModel, tokenizer: PreTrainedTokenizerBase, max_input_length: int = 512, batch_size: int = 16):
+        self.model = model
+        self.tokenizer = tokenizer
+        self.max_input_length = max_input_length
+        self.batch_size = batch_size
+
+    def __call__(self, texts: str | list[str], **generation) -> str | list[str]:
+        """Return one summary per text, in order: a string for a string, a list for a list, "" for a blank text.
+
+        Keyword arguments go to `generate`, over the model's own generation_config.
+        """
+        if isinstance(texts, str):
+            return self([texts], **generation)[0]
+        summaries = [""] * len(texts)
+        # Texts of like length share a batch: less padding, and a batch gives what single texts give.
+        order = sorted((index for index, text in enumerate(texts) if text.strip()), key=lambda index: len(texts[index]))
+        was_training = self.model.training
+        self.model.eval()
+        try:
+            for start in range(0, len(order), self.batch_size):
+                chosen = order[start : start + self.batch_size]
+                for index, summary in zip(chosen, self._generate([texts[index] for index in chosen], generation), strict=True):
+                    summaries[index] = summary
+        finally:
+            self.model.train(was_training)
+        return summaries
+
+    def _generate(self, texts: Sequence[str], generation: dict) -> list[str]:
+        tokens = self.tokenizer(
+            list(texts), max_length=self.max_input_length, truncation=True, padding=True, return_tensors="pt"
+        ).to(self.model.device)
+        with torch.inference_mode():
+            output = self.model.generate(**tokens, **generation)
+        special = set(self.tokenizer.all_special_ids)
+        # Sentinels count as special tokens, so a model that was never fine-tuned gives little or nothing.
+        return [
+            self.tokenizer.decode([token for token in row if token not in special]).strip() for row in output.tolist()
+        ]
+
+
+def save_checkpoint(model: PreTrainedModel, tokenizer: PreTrainedTokenizerBase, directory: str | Path, accelerator, metrics: dict) -> Path:
+    """Save model, tokenizer and `metrics.json` into `directory` (made if need be) and return it as a Path.
+
+    On several processes every process calls this; the main one writes.
+    """
+    directory = Path(directory)
+    accelerator.wait_for_everyone()
+    if accelerator.is_main_process:
+        directory.mkdir(parents=True, exist_ok=True)
+        accelerator.unwrap_model(model).save_pretrained(directory)
+        tokenizer.save_pretrained(directory)
+        (directory / "metrics.json").write_text(json.dumps(metrics, indent=2, sort_keys=True) + "\n", encoding="utf-8")
+    accelerator.wait_for_everyone()
+    return directory
+
+
+def model_card(metrics: dict[str, dict[str, float]], base_model: str, languages: list[str]) -> str:
+    """Return a model card: a YAML head that the Hub reads, scores per language, and the limits.
+
+    Args:
+        metrics: {"all" | "en" | "es": {score name: value}}.
+        base_model: the checkpoint that was fine-tuned.
+        languages: language codes.
+    """
+    scores = list(dict.fromkeys(name for row in metrics.values() for name in row))
+    table = [
+        f"| {language} | " + " | ".join(f"{row[name]:.2f}" if name in row else "" for name in scores) + " |"
+        for language, row in metrics.items()
+    ]
+    head = ["---", "language:", *(f"- {language}" for language in languages), "license: apache-2.0", f"base_model: {base_model}"]
+    head += ["pipeline_tag: summarization", "metrics:", "- rouge", "---"]
+    body = f"""
+# Review titles from reviews
+
+A fine-tuned copy of `{base_model}` that writes a title for a product review.
+
+## Scores
+
+ROUGE F-measure × 100 on the test split, accents kept, no stemming.
+
+| language | {" | ".join(scores)} |
+|---|{"---|" * len(scores)}
+{chr(10).join(table)}
+
+## Limits
+
+- It was trained on short product reviews. On other texts, or other languages, it makes titles up.
+- A title can state what the review does not say: check numbers and negations before you publish one.
+- ROUGE counts shared words. It does not measure whether a title is true.
+"""
+    return "\n".join(head) + "\n" + body

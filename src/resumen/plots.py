@@ -1,0 +1,127 @@
+"""The course's figures, in one style. Each function returns (figure, text alternative); `show` puts both on the page."""
+
+import io
+from collections.abc import Mapping, Sequence
+
+import matplotlib.pyplot as plt
+import numpy as np
+import pandas as pd
+from IPython.display import Image, display
+from matplotlib.figure import Figure
+
+COLORS = {"en": "#0072B2", "es": "#D55E00"}
+"""Okabe and Ito's palette, which colour-blind readers can tell apart (https://jfly.uni-koeln.de/color)."""
+
+PALETTE = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9")
+NAMES = {"en": "English", "es": "Spanish", "all": "both"}
+STYLE = {
+    "axes.spines.top": False,
+    "axes.spines.right": False,
+    "axes.grid": True,
+    "axes.axisbelow": True,
+    "grid.color": "#dddddd",
+    "font.size": 10,
+    "figure.facecolor": "white",
+    "savefig.facecolor": "white",
+}
+
+
+def show(figure: Figure, alt: str) -> None:
+    """Display a figure as PNG with its text alternative, as the image's alt text and as a line under it."""
+    buffer = io.BytesIO()
+    figure.savefig(buffer, format="png", dpi=110, metadata={"Software": None})
+    plt.close(figure)
+    display(Image(data=buffer.getvalue(), format="png", alt=alt))
+    print(f"Figure: {alt}")
+
+
+def length_histograms(lengths: Mapping[str, Sequence[int]], unit: str, title: str, limit: float | None = None) -> tuple[Figure, str]:
+    """One histogram per language, with its median.
+
+    Args:
+        lengths: language code to lengths.
+        unit: what is counted, such as "words per title".
+        limit: right end of the axis; what lies beyond is counted in the last bar.
+    """
+    top = limit or max(max(values) for values in lengths.values())
+    bins = np.linspace(0, top, min(int(top), 40) + 1)
+    with plt.rc_context(STYLE):
+        figure, axes = plt.subplots(1, len(lengths), figsize=(4.2 * len(lengths), 3.2), sharey=True, squeeze=False, layout="constrained")
+        parts = []
+        for panel, (language, values) in zip(axes[0], lengths.items(), strict=True):
+            median = float(np.median(values))
+            panel.hist(np.clip(values, 0, top), bins=bins, color=COLORS.get(language, PALETTE[0]))
+            panel.axvline(median, color="black", linestyle="--", linewidth=1, label=f"median {median:g}")
+            panel.set(title=NAMES.get(language, language), xlabel=unit)
+            panel.legend(frameon=False)
+            parts.append(f"{NAMES.get(language, language)}: median {median:g}, 95th percentile {np.percentile(values, 95):.0f}, longest {max(values)}")
+        axes[0][0].set_ylabel("reviews")
+        figure.suptitle(title)
+    return figure, f"{title}. Histograms of {unit}. " + "; ".join(parts) + "."
+
+
+def category_counts(counts: pd.DataFrame, title: str, highlight: Sequence[str] = ()) -> tuple[Figure, str]:
+    """Horizontal bars of reviews per category.
+
+    Args:
+        counts: index category, one column of counts per language.
+        highlight: categories to name in the text alternative.
+    """
+    counts = counts.sort_values(counts.columns[0])
+    height = 0.8 / len(counts.columns)
+    with plt.rc_context(STYLE):
+        figure, axes = plt.subplots(figsize=(7.5, 0.42 * len(counts) + 1.2), layout="constrained")
+        for number, language in enumerate(counts.columns):
+            axes.barh(np.arange(len(counts)) + number * height, counts[language], height, color=COLORS.get(language, PALETTE[number]), label=NAMES.get(language, language))
+        axes.set_yticks(np.arange(len(counts)) + height * (len(counts.columns) - 1) / 2, counts.index)
+        axes.set(xlabel="reviews", title=title)
+        axes.grid(axis="y", visible=False)
+        axes.legend(frameon=False, loc="lower right")
+    named = highlight or list(counts.index[::-1][:2])
+    parts = [f"{name}: " + ", ".join(f"{counts.loc[name, language]:,} {NAMES.get(language, language)}" for language in counts.columns) for name in named]
+    return figure, f"{title}. Bars of reviews per category, {len(counts)} categories. " + "; ".join(parts) + "."
+
+
+def grouped_bars(
+    values: pd.DataFrame, ylabel: str, title: str, intervals: Mapping[str, Mapping[str, tuple[float, float]]] | None = None
+) -> tuple[Figure, str]:
+    """Bars for every (group, series), with 95 % intervals if given.
+
+    Args:
+        values: index group (such as a language or a score), one column per series (such as a system).
+        ylabel: the quantity and its unit.
+        intervals: series to group to (low, high), in the unit of the values.
+    """
+    width = 0.8 / len(values.columns)
+    with plt.rc_context(STYLE):
+        figure, axes = plt.subplots(figsize=(max(5.5, 0.55 * values.size + 1.5), 3.6), layout="constrained")
+        for number, series in enumerate(values.columns):
+            places = np.arange(len(values)) + number * width
+            heights = values[series].to_numpy(dtype=float)
+            error = None
+            if intervals and series in intervals:
+                bounds = np.array([intervals[series][group] for group in values.index], dtype=float)
+                error = np.abs(bounds.T - heights)
+            axes.bar(places, heights, width * 0.92, yerr=error, capsize=3, color=PALETTE[number % len(PALETTE)], label=str(series))
+        axes.set_xticks(np.arange(len(values)) + width * (len(values.columns) - 1) / 2, [NAMES.get(group, group) for group in values.index])
+        axes.set(ylabel=ylabel, title=title)
+        axes.grid(axis="x", visible=False)
+        axes.legend(frameon=False, loc="upper left", bbox_to_anchor=(1.0, 1.0))
+    parts = [f"{NAMES.get(group, group)}: " + ", ".join(f"{series} {values.loc[group, series]:.1f}" for series in values.columns) for group in values.index]
+    whiskers = " The lines on the bars are 95 % bootstrap intervals." if intervals else ""
+    return figure, f"{title}. Bars of {ylabel}. " + "; ".join(parts) + "." + whiskers
+
+
+def curves(lines: Mapping[str, Sequence[float]], xlabel: str, ylabel: str, title: str, start: int = 1) -> tuple[Figure, str]:
+    """One line per name over consecutive steps or epochs, the first numbered `start`."""
+    with plt.rc_context(STYLE):
+        figure, axes = plt.subplots(figsize=(6.2, 3.4), layout="constrained")
+        for number, (name, values) in enumerate(lines.items()):
+            axes.plot(range(start, start + len(values)), values, marker="o" if len(values) < 30 else None, color=PALETTE[number % len(PALETTE)], label=name)
+        if max(map(len, lines.values())) < 15:
+            axes.set_xticks(range(start, start + max(map(len, lines.values()))))
+        axes.set(xlabel=xlabel, ylabel=ylabel, title=title)
+        if len(lines) > 1:
+            axes.legend(frameon=False)
+    parts = [f"{name} from {values[0]:.2f} to {values[-1]:.2f}" for name, values in lines.items()]
+    return figure, f"{title}. Lines of {ylabel} against {xlabel}. " + "; ".join(parts) + "."

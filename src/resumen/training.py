@@ -1,0 +1,159 @@
+"""Fine-tuning, twice: with Seq2SeqTrainer (stage 4) and with a loop of our own on Accelerate (stage 5)."""
+
+import math
+from collections.abc import Callable
+
+import numpy as np
+import torch
+from datasets import DatasetDict
+from transformers import (
+    DataCollatorForSeq2Seq,
+    PreTrainedModel,
+    PreTrainedTokenizerBase,
+    Seq2SeqTrainer,
+    Seq2SeqTrainingArguments,
+    TrainerCallback,
+)
+
+from resumen.metrics import ROUGES, score_examples
+from resumen.profiles import SEED
+from resumen.tokenization import IGNORE, decode_labels
+
+
+def make_compute_metrics(tokenizer: PreTrainedTokenizerBase) -> Callable:
+    """Return the function that Seq2SeqTrainer calls with (predictions, labels) arrays of token ids.
+
+    It gives `ROUGES` (F-measure × 100) and gen_len, the mean number of non-padding tokens, `</s>` counted. -100 is masked on both sides: the
+    Trainer pads predictions with it too.
+    """
+
+    def compute_metrics(outputs) -> dict[str, float]:
+        predictions, labels = outputs
+        if isinstance(predictions, tuple):
+            predictions = predictions[0]
+        predictions = np.asarray(predictions)
+        scores = score_examples(decode_labels(predictions, tokenizer), decode_labels(labels, tokenizer)).mean()
+        real = (predictions != IGNORE) & (predictions != tokenizer.pad_token_id)
+        return {**scores.to_dict(), "gen_len": float(real.sum(axis=1).mean())}
+
+    return compute_metrics
+
+
+def make_training_arguments(
+    output_dir: str, num_train_epochs: float, learning_rate: float, batch_size: int, max_target_length: int
+) -> Seq2SeqTrainingArguments:
+    """Return the course's training arguments: evaluate and save once per epoch, keep the best epoch by rougeL."""
+    return Seq2SeqTrainingArguments(
+        output_dir=output_dir,
+        num_train_epochs=num_train_epochs,
+        learning_rate=learning_rate,
+        per_device_train_batch_size=batch_size,
+        per_device_eval_batch_size=batch_size,
+        eval_strategy="epoch",
+        save_strategy="epoch",
+        logging_strategy="epoch",
+        save_total_limit=3,
+        predict_with_generate=True,
+        generation_max_length=max_target_length + 1,  # the start token counts
+        load_best_model_at_end=True,
+        metric_for_best_model="rougeL",
+        greater_is_better=True,
+        weight_decay=0.01,
+        seed=SEED,
+        data_seed=SEED,
+        report_to="none",
+        logging_nan_inf_filter=False,  # the default replaces NaN by 0.0 in the log, and no guard can see it
+    )
+
+
+def build_trainer(
+    model: PreTrainedModel, arguments: Seq2SeqTrainingArguments, tokenized: DatasetDict, tokenizer: PreTrainedTokenizerBase
+) -> Seq2SeqTrainer:
+    """Return a trainer over the splits train and validation, with the seq2seq collator, the metrics and the NaN guard."""
+    return Seq2SeqTrainer(
+        model,
+        arguments,
+        train_dataset=tokenized["train"],
+        eval_dataset=tokenized["validation"],
+        data_collator=DataCollatorForSeq2Seq(tokenizer, model=model),
+        processing_class=tokenizer,
+        compute_metrics=make_compute_metrics(tokenizer),
+        callbacks=[NanGuard()],
+    )
+
+
+def overfit_one_batch(model: PreTrainedModel, batch: dict[str, torch.Tensor], steps: int, learning_rate: float) -> list[float]:
+    """Train the model in place on one batch with AdamW; return the loss before each of the `steps` updates."""
+    optimizer = torch.optim.AdamW(model.parameters(), lr=learning_rate)
+    model.train()
+    losses = []
+    for _ in range(steps):
+        loss = model(**batch).loss
+        losses.append(loss.item())
+        optimizer.zero_grad()
+        loss.backward()
+        optimizer.step()
+    return losses
+
+
+def best_epoch(log_history: list[dict], metric: str = "eval_rougeL") -> dict:
+    """Return the log entry with the largest value of the metric, the first on a tie.
+
+    Raises:
+        ValueError: if no entry has the metric.
+    """
+    entries = [entry for entry in log_history if metric in entry]
+    if not entries:
+        raise ValueError(f"No log entry has {metric!r}: was the model evaluated?")
+    return max(entries, key=lambda entry: entry[metric])
+
+
+class NanGuard(TrainerCallback):
+    """Stop training as soon as a logged loss is NaN or infinite. Needs logging_nan_inf_filter=False."""
+
+    def on_log(self, args, state, control, logs=None, **kwargs):
+        if not math.isfinite((logs or {}).get("loss", 0.0)):
+            control.should_training_stop = True
+        return control
+
+
+def train_epoch(model, dataloader, optimizer, scheduler, accelerator) -> float:
+    """Train for one pass over the dataloader; return the mean loss over this process's batches.
+
+    Under gradient accumulation Accelerate skips the optimizer's and the scheduler's steps until a full batch is gathered.
+    """
+    model.train()
+    total = 0.0
+    for batch in dataloader:
+        with accelerator.accumulate(model):
+            loss = model(**batch).loss
+            accelerator.backward(loss)
+            optimizer.step()
+            scheduler.step()
+            optimizer.zero_grad()
+        total += loss.item()
+    return total / len(dataloader)
+
+
+def evaluate(model, dataloader, tokenizer: PreTrainedTokenizerBase, accelerator, max_new_tokens: int) -> dict[str, float]:
+    """Generate for every example and return the mean of each of `ROUGES` (F-measure × 100).
+
+    Each example counts once on any number of processes: `gather_for_metrics` drops the rows that were repeated to fill the last batch.
+    The model's mode is restored.
+    """
+    was_training = model.training
+    model.eval()
+    predictions: list[str] = []
+    references: list[str] = []
+    for batch in dataloader:
+        with torch.inference_mode():
+            output = accelerator.unwrap_model(model).generate(
+                input_ids=batch["input_ids"], attention_mask=batch["attention_mask"], max_new_tokens=max_new_tokens
+            )
+        output = accelerator.pad_across_processes(output, dim=1, pad_index=tokenizer.pad_token_id)
+        labels = accelerator.pad_across_processes(batch["labels"], dim=1, pad_index=IGNORE)
+        output, labels = accelerator.gather_for_metrics((output, labels))
+        predictions += decode_labels(output.cpu(), tokenizer)
+        references += decode_labels(labels.cpu(), tokenizer)
+    model.train(was_training)
+    return score_examples(predictions, references).mean()[list(ROUGES)].to_dict()
