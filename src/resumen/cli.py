@@ -13,7 +13,9 @@ from rich.table import Table
 from resumen.profiles import CourseError
 from resumen.setup import STAGES, diagnose
 
-app = typer.Typer(help="Resumen: a course on bilingual review summarization.", no_args_is_help=True, add_completion=False)
+app = typer.Typer(
+    help="Resumen: a course on bilingual review summarization.", no_args_is_help=True, add_completion=False
+)
 console = Console()
 errors = Console(stderr=True)
 
@@ -60,7 +62,12 @@ def course(
     summary: dict = {"stages": {}}
     failure = None
     with Progress(
-        SpinnerColumn(), TextColumn("{task.description}"), BarColumn(), TextColumn("cell {task.completed} of {task.total}"), TimeElapsedColumn(), console=console
+        SpinnerColumn(),
+        TextColumn("{task.description}"),
+        BarColumn(),
+        TextColumn("cell {task.completed} of {task.total}"),
+        TimeElapsedColumn(),
+        console=console,
     ) as progress:
         for stage, path in lectures.items():
             task = progress.add_task(stage, total=None)
@@ -77,18 +84,28 @@ def course(
             write_notebook(notebook, output / stage / "lecture.ipynb")
             results = answer["results"]
             rows[stage] = {"seconds": time.perf_counter() - started, "status": "done", "peak": answer["peak"]}
-            summary["stages"][stage] = {"seconds": round(rows[stage]["seconds"], 1), "peak_memory_mb": answer["peak"] // 1024}
+            summary["stages"][stage] = {
+                "seconds": round(rows[stage]["seconds"], 1),
+                "peak_memory_mb": answer["peak"] // 1024,
+            }
             if "fine_tuning_seconds" in results:
                 summary["stages"][stage]["fine_tuning_seconds"] = round(results["fine_tuning_seconds"], 1)
             for part in ("in_domain", "out_of_template"):
                 # Stage 4 gives the course's verdict; stage 5's own run of it is in its lecture.
                 summary.setdefault(part, results[part]) if part in results else None
     console.print(_stage_table(rows))
-    for part, title in (("in_domain", "composed test reviews"), ("out_of_template", "individually written test reviews")):
+    for part, title in (
+        ("in_domain", "composed test reviews"),
+        ("out_of_template", "individually written test reviews"),
+    ):
         if part in summary:
             console.print(_score_table(summary[part], title))
     if failure:
-        errors.print(f"[bold red]resumen:[/] {failure}. Its outputs so far: {output / stage / 'lecture.ipynb'}", highlight=False, soft_wrap=True)
+        errors.print(
+            f"[bold red]resumen:[/] {failure}. Its outputs so far: {output / stage / 'lecture.ipynb'}",
+            highlight=False,
+            soft_wrap=True,
+        )
         raise typer.Exit(1)
     output.mkdir(parents=True, exist_ok=True)
     (output / "summary.json").write_text(json.dumps(summary, indent=2) + "\n", encoding="utf-8")
@@ -105,7 +122,9 @@ def _stage_table(rows: dict[str, dict]) -> Table:
 
 
 def _score_table(part: dict, title: str) -> Table:
-    table = Table("language", "score", "lead-3", "fine-tuned", "difference [95 % interval]", title=f"ROUGE × 100, {title}")
+    table = Table(
+        "language", "score", "lead-3", "fine-tuned", "difference [95 % interval]", title=f"ROUGE × 100, {title}"
+    )
     for language, scores in part.items():
         for name, row in scores.items():
             difference = row["difference"]

@@ -88,7 +88,9 @@ def load_synopses(language: str) -> DatasetDict:
     # A digest, unlike hash(), puts a source into the same split on every machine and in both languages.
     bucket = frame["source"].map(lambda source: _digest(source) % 10)
     split = bucket.map({8: "validation", 9: "test"}).fillna("train")
-    return DatasetDict({name: Dataset(pa.Table.from_pandas(rows[split == name], SCHEMA, preserve_index=False)) for name in SPLITS})
+    return DatasetDict(
+        {name: Dataset(pa.Table.from_pandas(rows[split == name], SCHEMA, preserve_index=False)) for name in SPLITS}
+    )
 
 
 def is_written(review_id: str) -> bool:
@@ -110,7 +112,8 @@ def clean_text(text: str | None) -> str:
 def drop_invalid(dataset: Dataset) -> Dataset:
     """Drop the rows whose body or title is None or blank after cleaning. The kept rows are unchanged, and in order."""
     return dataset.filter(
-        lambda body, title: bool(clean_text(body)) and bool(clean_text(title)), input_columns=["review_body", "review_title"]
+        lambda body, title: bool(clean_text(body)) and bool(clean_text(title)),
+        input_columns=["review_body", "review_title"],
     )
 
 
@@ -158,7 +161,9 @@ def build_bilingual(english: DatasetDict, spanish: DatasetDict, seed: int = 42) 
     for split in english:
         if set(english[split].column_names) != set(spanish[split].column_names):
             raise ValueError(f"The columns of the split {split!r} differ between English and Spanish.")
-    return DatasetDict({split: concatenate_datasets([english[split], spanish[split]]).shuffle(seed=seed) for split in english})
+    return DatasetDict(
+        {split: concatenate_datasets([english[split], spanish[split]]).shuffle(seed=seed) for split in english}
+    )
 
 
 def length_stats(dataset: Dataset) -> pd.DataFrame:
@@ -209,13 +214,17 @@ def prepare_pairs(english: DatasetDict, spanish: DatasetDict, categories: Collec
     bilingual["train"] = remove_leakage(bilingual["train"], held_out)
     for split, rows in bilingual.items():
         if len(rows) == 0:
-            raise CourseError(f"No row of the split {split!r} is left after cleaning: check the categories and the titles of your corpus.")
+            raise CourseError(
+                f"No row of the split {split!r} is left after cleaning: check the categories and the titles of your corpus."
+            )
     return bilingual
 
 
 def _check_language(language: str) -> None:
     if language not in LANGUAGES:
-        raise CourseError(f"language is {language!r}, but the corpora are in {' and '.join(map(repr, LANGUAGES))}: choose one of them.")
+        raise CourseError(
+            f"language is {language!r}, but the corpora are in {' and '.join(map(repr, LANGUAGES))}: choose one of them."
+        )
 
 
 def _digest(text: str) -> int:
@@ -229,7 +238,9 @@ def _find_file(folder: Path, language: str, split: str) -> Path:
         path = folder / f"{language}_{split}{ending}"
         if path.is_file():
             return path
-    raise CourseError(f"{folder} holds no file {language}_{split} with the ending {', '.join(FORMATS)}: put the {split} split there.")
+    raise CourseError(
+        f"{folder} holds no file {language}_{split} with the ending {', '.join(FORMATS)}: put the {split} split there."
+    )
 
 
 def _no_row(path: Path) -> CourseError:

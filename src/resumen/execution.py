@@ -40,7 +40,9 @@ def run_notebook(
         notebook = nbformat.read(path, as_version=4)
     except (OSError, ValueError) as error:
         raise CourseError(f"{path} is not a notebook that can be read: {error}") from None
-    client = NotebookClient(notebook, timeout=CELL_TIMEOUT, kernel_name="python3", resources={"metadata": {"path": str(path.parent)}})
+    client = NotebookClient(
+        notebook, timeout=CELL_TIMEOUT, kernel_name="python3", resources={"metadata": {"path": str(path.parent)}}
+    )
     code_cells = [(index, cell) for index, cell in enumerate(notebook.cells) if cell.cell_type == "code"]
     number = 0
     try:
@@ -55,15 +57,25 @@ def run_notebook(
                 notebook.cells.append(scratch)
                 client.execute_cell(scratch, len(notebook.cells) - 1)
                 notebook.cells.pop()
-                answer = json.loads("".join(output.text for output in scratch.outputs if output.output_type == "stream"))
+                answer = json.loads(
+                    "".join(output.text for output in scratch.outputs if output.output_type == "stream")
+                )
     except CellExecutionError as error:
-        raise NotebookFailed(f"{path.parent.name}/{path.name}, code cell {number}: {error.ename}: {_first_line(error.evalue)}", notebook) from None
+        raise NotebookFailed(
+            f"{path.parent.name}/{path.name}, code cell {number}: {error.ename}: {_first_line(error.evalue)}", notebook
+        ) from None
     except CellTimeoutError:
-        raise NotebookFailed(f"{path.parent.name}/{path.name}, code cell {number}: took more than {CELL_TIMEOUT} s", notebook) from None
+        raise NotebookFailed(
+            f"{path.parent.name}/{path.name}, code cell {number}: took more than {CELL_TIMEOUT} s", notebook
+        ) from None
     except DeadKernelError:
-        raise NotebookFailed(f"{path.parent.name}/{path.name}, code cell {number}: the kernel died (out of memory?)", notebook) from None
+        raise NotebookFailed(
+            f"{path.parent.name}/{path.name}, code cell {number}: the kernel died (out of memory?)", notebook
+        ) from None
     except NoSuchKernel:
-        raise CourseError("There is no Jupyter kernel here: run `pip install -e '.[notebooks]' -c constraints.txt`.") from None
+        raise CourseError(
+            "There is no Jupyter kernel here: run `pip install -e '.[notebooks]' -c constraints.txt`."
+        ) from None
     return notebook, answer
 
 
@@ -85,7 +97,9 @@ def normalize(notebook: nbformat.NotebookNode) -> nbformat.NotebookNode:
             continue
         cell.execution_count = None
         # Trainers and loops report progress on stderr; readers need what the code says, not how the bar moved.
-        cell.outputs = [output for output in cell.outputs if output.get("name") != "stderr" and not _is_progress_bar(output)]
+        cell.outputs = _joined(
+            [output for output in cell.outputs if output.get("name") != "stderr" and not _is_progress_bar(output)]
+        )
         for output in cell.outputs:
             if output.output_type == "execute_result":
                 output.execution_count = None
@@ -97,6 +111,17 @@ def _is_progress_bar(output: nbformat.NotebookNode) -> bool:
     """Say whether an output is the Trainer's live display in a notebook: HTML with a bar and seconds, empty once closed."""
     html = output.get("data", {}).get("text/html")
     return html is not None and ("<progress" in html or not html.strip())
+
+
+def _joined(outputs: list) -> list:
+    """Join consecutive pieces of stdout: a slow machine delivers one print in two pieces."""
+    joined: list = []
+    for output in outputs:
+        if joined and output.output_type == joined[-1].output_type == "stream":
+            joined[-1].text += output.text
+        else:
+            joined.append(output)
+    return joined
 
 
 def write_notebook(notebook: nbformat.NotebookNode, path: Path) -> None:

@@ -6,7 +6,13 @@ from pathlib import Path
 
 import torch
 from huggingface_hub.errors import HfHubHTTPError
-from transformers import AutoModelForSeq2SeqLM, AutoTokenizer, GenerationConfig, PreTrainedModel, PreTrainedTokenizerBase
+from transformers import (
+    AutoModelForSeq2SeqLM,
+    AutoTokenizer,
+    GenerationConfig,
+    PreTrainedModel,
+    PreTrainedTokenizerBase,
+)
 
 from resumen.profiles import CourseError, Profile, current_profile, first_sentence
 
@@ -29,9 +35,13 @@ def load_checkpoint(
     if Path(name).is_dir():
         missing = [file for file in NEEDED if not (Path(name) / file).is_file()]
         if missing:
-            raise CourseError(f"{name} is not a checkpoint: it lacks {', '.join(missing)}; name a folder written by save_pretrained.")
+            raise CourseError(
+                f"{name} is not a checkpoint: it lacks {', '.join(missing)}; name a folder written by save_pretrained."
+            )
     elif name.count("/") != 1 or name.startswith((".", "/", "~")):
-        raise CourseError(f"There is no checkpoint folder {name}: check the path, or give a Hub name such as google/mt5-small.")
+        raise CourseError(
+            f"There is no checkpoint folder {name}: check the path, or give a Hub name such as google/mt5-small."
+        )
     try:
         tokenizer = AutoTokenizer.from_pretrained(name)
         model = AutoModelForSeq2SeqLM.from_pretrained(name)
@@ -65,7 +75,13 @@ class Summarizer:
         batch_size: texts per call of `generate`.
     """
 
-    def __init__(self, model: PreTrainedModel, tokenizer: PreTrainedTokenizerBase, max_input_length: int = 512, batch_size: int = 16):
+    def __init__(
+        self,
+        model: PreTrainedModel,
+        tokenizer: PreTrainedTokenizerBase,
+        max_input_length: int = 512,
+        batch_size: int = 16,
+    ):
         self.model = model
         self.tokenizer = tokenizer
         self.max_input_length = max_input_length
@@ -86,7 +102,9 @@ class Summarizer:
         try:
             for start in range(0, len(order), self.batch_size):
                 chosen = order[start : start + self.batch_size]
-                for index, summary in zip(chosen, self._generate([texts[index] for index in chosen], generation), strict=True):
+                for index, summary in zip(
+                    chosen, self._generate([texts[index] for index in chosen], generation), strict=True
+                ):
                     summaries[index] = summary
         finally:
             self.model.train(was_training)
@@ -105,7 +123,9 @@ class Summarizer:
         ]
 
 
-def save_checkpoint(model: PreTrainedModel, tokenizer: PreTrainedTokenizerBase, directory: str | Path, accelerator, metrics: dict) -> Path:
+def save_checkpoint(
+    model: PreTrainedModel, tokenizer: PreTrainedTokenizerBase, directory: str | Path, accelerator, metrics: dict
+) -> Path:
     """Save model, tokenizer and `metrics.json` into `directory` (made if need be) and return it as a Path.
 
     On several processes every process calls this; the main one writes.
@@ -134,7 +154,13 @@ def model_card(metrics: dict[str, dict[str, float]], base_model: str, languages:
         f"| {language} | " + " | ".join(f"{row[name]:.2f}" if name in row else "" for name in scores) + " |"
         for language, row in metrics.items()
     ]
-    head = ["---", "language:", *(f"- {language}" for language in languages), "license: apache-2.0", f"base_model: {base_model}"]
+    head = [
+        "---",
+        "language:",
+        *(f"- {language}" for language in languages),
+        "license: apache-2.0",
+        f"base_model: {base_model}",
+    ]
     head += ["pipeline_tag: summarization", "metrics:", "- rouge", "---"]
     body = f"""
 # Review titles from reviews

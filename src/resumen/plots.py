@@ -35,7 +35,9 @@ def show(figure: Figure, alt: str) -> None:
     print(f"Figure: {alt}")
 
 
-def length_histograms(lengths: Mapping[str, Sequence[int]], unit: str, title: str, limit: float | None = None) -> tuple[Figure, str]:
+def length_histograms(
+    lengths: Mapping[str, Sequence[int]], unit: str, title: str, limit: float | None = None
+) -> tuple[Figure, str]:
     """One histogram per language, with its median.
 
     Args:
@@ -46,7 +48,9 @@ def length_histograms(lengths: Mapping[str, Sequence[int]], unit: str, title: st
     top = limit or max(max(values) for values in lengths.values())
     bins = np.linspace(0, top, min(int(top), 40) + 1)
     with plt.rc_context(STYLE):
-        figure, axes = plt.subplots(1, len(lengths), figsize=(4.2 * len(lengths), 3.2), sharey=True, squeeze=False, layout="constrained")
+        figure, axes = plt.subplots(
+            1, len(lengths), figsize=(4.2 * len(lengths), 3.2), sharey=True, squeeze=False, layout="constrained"
+        )
         parts = []
         for panel, (language, values) in zip(axes[0], lengths.items(), strict=True):
             median = float(np.median(values))
@@ -54,7 +58,9 @@ def length_histograms(lengths: Mapping[str, Sequence[int]], unit: str, title: st
             panel.axvline(median, color="black", linestyle="--", linewidth=1, label=f"median {median:g}")
             panel.set(title=NAMES.get(language, language), xlabel=unit)
             panel.legend(frameon=False)
-            parts.append(f"{NAMES.get(language, language)}: median {median:g}, 95th percentile {np.percentile(values, 95):.0f}, longest {max(values)}")
+            parts.append(
+                f"{NAMES.get(language, language)}: median {median:g}, 95th percentile {np.percentile(values, 95):.0f}, longest {max(values)}"
+            )
         axes[0][0].set_ylabel("reviews")
         figure.suptitle(title)
     return figure, f"{title}. Histograms of {unit}. " + "; ".join(parts) + "."
@@ -72,18 +78,31 @@ def category_counts(counts: pd.DataFrame, title: str, highlight: Sequence[str] =
     with plt.rc_context(STYLE):
         figure, axes = plt.subplots(figsize=(7.5, 0.42 * len(counts) + 1.2), layout="constrained")
         for number, language in enumerate(counts.columns):
-            axes.barh(np.arange(len(counts)) + number * height, counts[language], height, color=COLORS.get(language, PALETTE[number]), label=NAMES.get(language, language))
+            axes.barh(
+                np.arange(len(counts)) + number * height,
+                counts[language],
+                height,
+                color=COLORS.get(language, PALETTE[number]),
+                label=NAMES.get(language, language),
+            )
         axes.set_yticks(np.arange(len(counts)) + height * (len(counts.columns) - 1) / 2, counts.index)
         axes.set(xlabel="reviews", title=title)
         axes.grid(axis="y", visible=False)
         axes.legend(frameon=False, loc="lower right")
     named = highlight or list(counts.index[::-1][:2])
-    parts = [f"{name}: " + ", ".join(f"{counts.loc[name, language]:,} {NAMES.get(language, language)}" for language in counts.columns) for name in named]
+    parts = [
+        f"{name}: "
+        + ", ".join(f"{counts.loc[name, language]:,} {NAMES.get(language, language)}" for language in counts.columns)
+        for name in named
+    ]
     return figure, f"{title}. Bars of reviews per category, {len(counts)} categories. " + "; ".join(parts) + "."
 
 
 def grouped_bars(
-    values: pd.DataFrame, ylabel: str, title: str, intervals: Mapping[str, Mapping[str, tuple[float, float]]] | None = None
+    values: pd.DataFrame,
+    ylabel: str,
+    title: str,
+    intervals: Mapping[str, Mapping[str, tuple[float, float]]] | None = None,
 ) -> tuple[Figure, str]:
     """Bars for every (group, series), with 95 % intervals if given.
 
@@ -102,22 +121,45 @@ def grouped_bars(
             if intervals and series in intervals:
                 bounds = np.array([intervals[series][group] for group in values.index], dtype=float)
                 error = np.abs(bounds.T - heights)
-            axes.bar(places, heights, width * 0.92, yerr=error, capsize=3, color=PALETTE[number % len(PALETTE)], label=str(series))
-        axes.set_xticks(np.arange(len(values)) + width * (len(values.columns) - 1) / 2, [NAMES.get(group, group) for group in values.index])
+            axes.bar(
+                places,
+                heights,
+                width * 0.92,
+                yerr=error,
+                capsize=3,
+                color=PALETTE[number % len(PALETTE)],
+                label=str(series),
+            )
+        axes.set_xticks(
+            np.arange(len(values)) + width * (len(values.columns) - 1) / 2,
+            [NAMES.get(group, group) for group in values.index],
+        )
         axes.set(ylabel=ylabel, title=title)
         axes.grid(axis="x", visible=False)
         axes.legend(frameon=False, loc="upper left", bbox_to_anchor=(1.0, 1.0))
-    parts = [f"{NAMES.get(group, group)}: " + ", ".join(f"{series} {values.loc[group, series]:.1f}" for series in values.columns) for group in values.index]
+    parts = [
+        f"{NAMES.get(group, group)}: "
+        + ", ".join(f"{series} {values.loc[group, series]:.1f}" for series in values.columns)
+        for group in values.index
+    ]
     whiskers = " The lines on the bars are 95 % bootstrap intervals." if intervals else ""
     return figure, f"{title}. Bars of {ylabel}. " + "; ".join(parts) + "." + whiskers
 
 
-def curves(lines: Mapping[str, Sequence[float]], xlabel: str, ylabel: str, title: str, start: int = 1) -> tuple[Figure, str]:
+def curves(
+    lines: Mapping[str, Sequence[float]], xlabel: str, ylabel: str, title: str, start: int = 1
+) -> tuple[Figure, str]:
     """One line per name over consecutive steps or epochs, the first numbered `start`."""
     with plt.rc_context(STYLE):
         figure, axes = plt.subplots(figsize=(6.2, 3.4), layout="constrained")
         for number, (name, values) in enumerate(lines.items()):
-            axes.plot(range(start, start + len(values)), values, marker="o" if len(values) < 30 else None, color=PALETTE[number % len(PALETTE)], label=name)
+            axes.plot(
+                range(start, start + len(values)),
+                values,
+                marker="o" if len(values) < 30 else None,
+                color=PALETTE[number % len(PALETTE)],
+                label=name,
+            )
         if max(map(len, lines.values())) < 15:
             axes.set_xticks(range(start, start + max(map(len, lines.values()))))
         axes.set(xlabel=xlabel, ylabel=ylabel, title=title)

@@ -85,5 +85,7 @@ def current_profile(name: str | None = None) -> Profile:
     source = "profile" if name else "RESUMEN_PROFILE"
     name = name or os.environ.get("RESUMEN_PROFILE") or "tiny"
     if name not in PROFILES:
-        raise CourseError(f"{source} is {name!r}, but the profiles are {' and '.join(map(repr, PROFILES))}: choose one of them.")
+        raise CourseError(
+            f"{source} is {name!r}, but the profiles are {' and '.join(map(repr, PROFILES))}: choose one of them."
+        )
     return PROFILES[name]

@@ -62,10 +62,14 @@ def _check_versions() -> None:
     for name, oldest in OLDEST.items():
         wanted = ".".join(map(str, oldest))
         if find_spec(name) is None:
-            raise CourseError(f"{name} is not installed: run `pip install -e '.[notebooks]' -c constraints.txt` in the repository.")
+            raise CourseError(
+                f"{name} is not installed: run `pip install -e '.[notebooks]' -c constraints.txt` in the repository."
+            )
         version = metadata.version(name)
         if tuple(int(part) for part in version.split(".")[:2]) < oldest:
-            raise CourseError(f"{name} {version} is too old, the course needs {wanted} or later: run `pip install -U '{name}>={wanted}'`.")
+            raise CourseError(
+                f"{name} {version} is too old, the course needs {wanted} or later: run `pip install -U '{name}>={wanted}'`."
+            )
 
 
 def _quieten() -> None:
@@ -83,8 +87,24 @@ def _quieten() -> None:
 
 def diagnose() -> list[tuple[str, str, str]]:
     """Return the rows of `resumen doctor`: (what, state, what to do). The last is empty when nothing is to be done."""
-    rows = [("Python", platform.python_version(), "" if sys.version_info >= (3, 10) else "the course needs Python 3.10 or later")]
-    for name in ("torch", "transformers", "datasets", "accelerate", "evaluate", "rouge_score", "nltk", "jupyterlab", "nbgrader"):
+    rows = [
+        (
+            "Python",
+            platform.python_version(),
+            "" if sys.version_info >= (3, 10) else "the course needs Python 3.10 or later",
+        )
+    ]
+    for name in (
+        "torch",
+        "transformers",
+        "datasets",
+        "accelerate",
+        "evaluate",
+        "rouge_score",
+        "nltk",
+        "jupyterlab",
+        "nbgrader",
+    ):
         try:
             version, advice = metadata.version(name), ""
         except metadata.PackageNotFoundError:

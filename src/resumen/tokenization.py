@@ -83,6 +83,4 @@ def truncation_rate(texts: Sequence[str], tokenizer, max_length: int) -> float:
 def decode_labels(labels: torch.Tensor | np.ndarray, tokenizer) -> list[str]:
     """Return the text of each row of labels or predictions; -100 and special tokens are dropped, the input is not changed."""
     special = {IGNORE, *tokenizer.all_special_ids}
-    return [
-        tokenizer.decode([token for token in row if token not in special]) for row in np.asarray(labels).tolist()
-    ]
+    return [tokenizer.decode([token for token in row if token not in special]) for row in np.asarray(labels).tolist()]

@@ -67,7 +67,10 @@ def make_training_arguments(
 
 
 def build_trainer(
-    model: PreTrainedModel, arguments: Seq2SeqTrainingArguments, tokenized: DatasetDict, tokenizer: PreTrainedTokenizerBase
+    model: PreTrainedModel,
+    arguments: Seq2SeqTrainingArguments,
+    tokenized: DatasetDict,
+    tokenizer: PreTrainedTokenizerBase,
 ) -> Seq2SeqTrainer:
     """Return a trainer over the splits train and validation, with the seq2seq collator, the metrics and the NaN guard."""
     return Seq2SeqTrainer(
@@ -82,7 +85,9 @@ def build_trainer(
     )
 
 
-def overfit_one_batch(model: PreTrainedModel, batch: dict[str, torch.Tensor], steps: int, learning_rate: float) -> list[float]:
+def overfit_one_batch(
+    model: PreTrainedModel, batch: dict[str, torch.Tensor], steps: int, learning_rate: float
+) -> list[float]:
     """Train the model in place on one batch with AdamW; return the loss before each of the `steps` updates."""
     optimizer = torch.optim.AdamW(model.parameters(), lr=learning_rate)
     model.train()
@@ -135,7 +140,9 @@ def train_epoch(model, dataloader, optimizer, scheduler, accelerator) -> float:
     return total / len(dataloader)
 
 
-def evaluate(model, dataloader, tokenizer: PreTrainedTokenizerBase, accelerator, max_new_tokens: int) -> dict[str, float]:
+def evaluate(
+    model, dataloader, tokenizer: PreTrainedTokenizerBase, accelerator, max_new_tokens: int
+) -> dict[str, float]:
     """Generate for every example and return the mean of each of `ROUGES` (F-measure × 100).
 
     Each example counts once on any number of processes: `gather_for_metrics` drops the rows that were repeated to fill the last batch.

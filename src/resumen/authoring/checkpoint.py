@@ -14,7 +14,7 @@ import torch
 from tokenizers import Tokenizer, models, normalizers, pre_tokenizers, trainers
 from transformers import MT5Config, MT5ForConditionalGeneration, T5Tokenizer
 
-from resumen.corpus import LANGUAGES, clean_text, has_min_words, load_reviews
+from resumen.corpus import LANGUAGES, clean_text, load_reviews
 from resumen.profiles import DATA, SEED
 from resumen.tokenization import collate
 
@@ -197,7 +197,10 @@ def pretrain(model, tokenizer, pairs: list[tuple[str, str]], steps: int, report=
         if step % 100 == 0:
             log.append({"step": step, "loss": round(sum(losses) / len(losses), 4)})
             losses.clear()
-            report(f"step {step} of {steps} · loss {log[-1]['loss']:.3f} · {time.perf_counter() - started:.0f} s", flush=True)
+            report(
+                f"step {step} of {steps} · loss {log[-1]['loss']:.3f} · {time.perf_counter() - started:.0f} s",
+                flush=True,
+            )
     model.eval()
     return log
 
@@ -218,7 +221,11 @@ def write(folder: Path, steps: int) -> None:
     )
     figure, axes = plt.subplots(figsize=(7, 3.5))
     axes.plot([entry["step"] for entry in log], [entry["loss"] for entry in log])
-    axes.set(xlabel=f"step (batches of {BATCH_SIZE} reviews)", ylabel="cross-entropy (nats per token)", title="Span-corruption pretraining of mt5-tiny")
+    axes.set(
+        xlabel=f"step (batches of {BATCH_SIZE} reviews)",
+        ylabel="cross-entropy (nats per token)",
+        title="Span-corruption pretraining of mt5-tiny",
+    )
     figure.tight_layout()
     figure.savefig(folder / "pretraining_loss.png", dpi=110, metadata={"Software": None})
     card = CARD.format(

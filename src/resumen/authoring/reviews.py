@@ -112,7 +112,9 @@ class Composer:
         bank = load_bank(self.language, category)
         slots = self.slots | item_slots(self.language, item)
         aspects = [
-            aspect for aspect in bank["aspects"].values() if item.get("kind", "any") in aspect.get("kinds", [item.get("kind", "any")])
+            aspect
+            for aspect in bank["aspects"].values()
+            if item.get("kind", "any") in aspect.get("kinds", [item.get("kind", "any")])
         ]
         self.rng.shuffle(aspects)
         main, contrast = OPINIONS[stars]
@@ -168,7 +170,7 @@ class Composer:
                 say(aspect[polarity]["details"])
             if room() > 120 and rng.random() < 0.3:
                 say(bank["anecdotes"] if rng.random() < 0.5 else self.common["asides"])
-        if room() > 25 and target > 120 or rng.random() < 0.12:
+        if (room() > 25 and target > 120) or rng.random() < 0.12:
             verdict = VERDICTS[stars]
             say(bank["closings"][verdict] if rng.random() < 0.6 else self.common["closings"][verdict])
         while len(" ".join(parts)) > LONGEST_BODY:
@@ -195,12 +197,19 @@ class Composer:
             source = bank if rng.random() < 0.6 else self.common
             title = expand(rng.choice(source["titles"][verdict]), slots, rng)
         elif opposed and kind < 0.65:
-            tags = {"pos": (main_aspect, opposed[0])[main == "negative"], "neg": (main_aspect, opposed[0])[main == "positive"]}
+            tags = {
+                "pos": (main_aspect, opposed[0])[main == "negative"],
+                "neg": (main_aspect, opposed[0])[main == "positive"],
+            }
             pair = {
                 "pos": self._echoing(tags["pos"]["positive"]["tags"], slots, body),
                 "neg": self._echoing(tags["neg"]["negative"]["tags"], slots, body),
             }
-            title = expand(rng.choice(self.common["mixed_titles"]), slots | {name: uncapitalise(tag, slots["name"]) for name, tag in pair.items()}, rng)
+            title = expand(
+                rng.choice(self.common["mixed_titles"]),
+                slots | {name: uncapitalise(tag, slots["name"]) for name, tag in pair.items()},
+                rng,
+            )
         elif agreeing and kind < 0.36:
             joint = rng.choice([", ", {"en": " and ", "es": " y "}[self.language]])
             first, second = (self._echoing(aspect[main]["tags"], slots, body) for aspect in (main_aspect, agreeing[0]))
@@ -241,7 +250,9 @@ def compose(language: str, seed: int = SEED) -> dict[str, list[dict]]:
     rng = random.Random(f"{language}-{seed}")
     composer = Composer(language, rng)
     products = _products(language, rng)
-    weights = [CATEGORY_WEIGHTS.get(name, (1 - sum(CATEGORY_WEIGHTS.values())) / (len(CATEGORIES) - 2)) for name in CATEGORIES]
+    weights = [
+        CATEGORY_WEIGHTS.get(name, (1 - sum(CATEGORY_WEIGHTS.values())) / (len(CATEGORIES) - 2)) for name in CATEGORIES
+    ]
     serial = iter(rng.sample(range(1_000_000), 40_000))
     splits: dict[str, list[dict]] = {}
     for split, size in ROWS.items():
@@ -306,7 +317,10 @@ def plant_defects(corpora: dict[str, dict[str, list[dict]]], seed: int = SEED) -
     """
     counts: dict[str, dict[str, Counter]] = {language: {} for language in corpora}
     # Foreign texts and held-out bodies are copied from the clean rows, before any row is touched.
-    clean = {language: {split: [dict(row) for row in rows] for split, rows in splits.items()} for language, splits in corpora.items()}
+    clean = {
+        language: {split: [dict(row) for row in rows] for split, rows in splits.items()}
+        for language, splits in corpora.items()
+    }
     for language, splits in corpora.items():
         rng = random.Random(f"{language}-defects-{seed}")
         foreign = clean["es" if language == "en" else "en"]
