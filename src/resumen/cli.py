@@ -4,9 +4,11 @@ import json
 import sys
 import time
 from pathlib import Path
+from typing import Annotated
 
 import typer
 from rich.console import Console
+from rich.markup import escape
 from rich.progress import BarColumn, Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
 from rich.table import Table
 
@@ -20,8 +22,9 @@ console = Console()
 errors = Console(stderr=True)
 
 PROBE = """
-import json as _json, resource as _resource
-print(_json.dumps({"results": globals().get("results", {}), "peak": _resource.getrusage(_resource.RUSAGE_SELF).ru_maxrss}))
+import json as _json, resource as _resource, sys as _sys
+_peak = _resource.getrusage(_resource.RUSAGE_SELF).ru_maxrss  # KiB, but bytes on macOS
+print(_json.dumps({"results": globals().get("results", {}), "peak": _peak // (1024 if _sys.platform == "darwin" else 1)}))
 """
 
 
@@ -30,8 +33,13 @@ def main() -> None:
     try:
         app()
     except CourseError as error:
-        errors.print(f"[bold red]resumen:[/] {error}", highlight=False, soft_wrap=True)
+        _complain(str(error))
         sys.exit(1)
+
+
+def _complain(message: str) -> None:
+    """Print one line on stderr. Escaped: rich would take the brackets of `pip install '.[notebooks]'` for markup."""
+    errors.print(f"[bold red]resumen:[/] {escape(message)}", highlight=False, soft_wrap=True)
 
 
 @app.command()
@@ -48,8 +56,10 @@ def doctor() -> None:
 
 @app.command()
 def course(
-    output: Path = typer.Option(Path("var/course"), help="Folder for the executed notebooks and summary.json."),
-    root: Path = typer.Option(Path("."), help="The repository."),
+    output: Annotated[Path, typer.Option(help="Folder for the executed notebooks and summary.json.")] = Path(
+        "var/course"
+    ),
+    root: Annotated[Path, typer.Option(help="The repository.")] = Path("."),
 ) -> None:
     """Execute the five lectures in order and print what was learned."""
     from resumen.execution import NotebookFailed, run_notebook, write_notebook
@@ -92,7 +102,8 @@ def course(
                 summary["stages"][stage]["fine_tuning_seconds"] = round(results["fine_tuning_seconds"], 1)
             for part in ("in_domain", "out_of_template"):
                 # Stage 4 gives the course's verdict; stage 5's own run of it is in its lecture.
-                summary.setdefault(part, results[part]) if part in results else None
+                if part in results:
+                    summary.setdefault(part, results[part])
     console.print(_stage_table(rows))
     for part, title in (
         ("in_domain", "composed test reviews"),
@@ -101,15 +112,13 @@ def course(
         if part in summary:
             console.print(_score_table(summary[part], title))
     if failure:
-        errors.print(
-            f"[bold red]resumen:[/] {failure}. Its outputs so far: {output / stage / 'lecture.ipynb'}",
-            highlight=False,
-            soft_wrap=True,
-        )
+        _complain(f"{failure}. Its outputs so far: {output / stage / 'lecture.ipynb'}")
         raise typer.Exit(1)
     output.mkdir(parents=True, exist_ok=True)
     (output / "summary.json").write_text(json.dumps(summary, indent=2) + "\n", encoding="utf-8")
-    console.print(f"Executed notebooks: {output}/<stage>/lecture.ipynb · figures: {output / 'summary.json'}")
+    console.print(
+        f"Executed notebooks: {output}/<stage>/lecture.ipynb · figures: {output / 'summary.json'}", markup=False
+    )
 
 
 def _stage_table(rows: dict[str, dict]) -> Table:
@@ -141,15 +150,15 @@ def _score_table(part: dict, title: str) -> Table:
 
 @app.command()
 def notebooks(
-    stages: list[str] = typer.Argument(None, help="Stages to run; by default all."),
-    root: Path = typer.Option(Path("."), help="The repository."),
+    stages: Annotated[list[str] | None, typer.Argument(help="Stages to run; by default all.")] = None,
+    root: Annotated[Path, typer.Option(help="The repository.")] = Path("."),
 ) -> None:
     """Execute the lectures in place and normalise them (for contributors)."""
     from resumen.execution import normalize, run_notebook, write_notebook
 
     for stage in stages or STAGES:
         path = root / "stages" / stage / "lecture.ipynb"
-        console.print(f"{path} …")
+        console.print(f"{path} …", markup=False)
         notebook, _ = run_notebook(path)
         write_notebook(normalize(notebook), path)
 

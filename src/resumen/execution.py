@@ -9,7 +9,7 @@ from jupyter_client.kernelspec import NoSuchKernel
 from nbclient import NotebookClient
 from nbclient.exceptions import CellExecutionError, CellTimeoutError, DeadKernelError
 
-from resumen.profiles import CourseError
+from resumen.profiles import CourseError, first_sentence
 
 CELL_TIMEOUT = 600
 """Seconds that one cell may take. On the tiny profile the longest takes about a minute."""
@@ -38,8 +38,8 @@ def run_notebook(
     """
     try:
         notebook = nbformat.read(path, as_version=4)
-    except (OSError, ValueError) as error:
-        raise CourseError(f"{path} is not a notebook that can be read: {error}") from None
+    except Exception as error:  # nbformat lets AttributeError and TypeError through for JSON that is no notebook
+        raise CourseError(f"{path} is not a notebook that can be read: {first_sentence(str(error))}.") from None
     client = NotebookClient(
         notebook, timeout=CELL_TIMEOUT, kernel_name="python3", resources={"metadata": {"path": str(path.parent)}}
     )
@@ -58,7 +58,7 @@ def run_notebook(
                 client.execute_cell(scratch, len(notebook.cells) - 1)
                 notebook.cells.pop()
                 answer = json.loads(
-                    "".join(output.text for output in scratch.outputs if output.output_type == "stream")
+                    "".join(output.text for output in scratch.outputs if output.get("name") == "stdout")
                 )
     except CellExecutionError as error:
         raise NotebookFailed(
@@ -84,25 +84,27 @@ def _first_line(text: str) -> str:
 
 
 def normalize(notebook: nbformat.NotebookNode) -> nbformat.NotebookNode:
-    """Remove, in place, what differs from one run to the next: execution counts, timings, widget state, kernel versions."""
+    """Remove, in place, what differs from one run to the next: timings, widget state, kernel versions.
+
+    Code cells that have outputs are numbered from 1 in their order: nbval refuses outputs without a number.
+    """
     notebook.metadata = nbformat.from_dict(
         {
             "kernelspec": {"display_name": "Python 3", "language": "python", "name": "python3"},
             "language_info": {"name": "python"},
         }
     )
-    for cell in notebook.cells:
+    code_cells = [cell for cell in notebook.cells if cell.cell_type == "code"]
+    for number, cell in enumerate(code_cells, start=1):
         cell.metadata.pop("execution", None)
-        if cell.cell_type != "code":
-            continue
-        cell.execution_count = None
         # Trainers and loops report progress on stderr; readers need what the code says, not how the bar moved.
         cell.outputs = _joined(
             [output for output in cell.outputs if output.get("name") != "stderr" and not _is_progress_bar(output)]
         )
+        cell.execution_count = number if cell.outputs else None
         for output in cell.outputs:
             if output.output_type == "execute_result":
-                output.execution_count = None
+                output.execution_count = number
     notebook.nbformat, notebook.nbformat_minor = 4, 5
     return notebook
 

@@ -46,7 +46,8 @@ def length_histograms(
         limit: right end of the axis; what lies beyond is counted in the last bar.
     """
     top = limit or max(max(values) for values in lengths.values())
-    bins = np.linspace(0, top, min(int(top), 40) + 1)
+    # Few lengths: one bar for each, centred on it. Many: forty bars.
+    bins = np.arange(int(top) + 2) - 0.5 if top <= 40 else np.linspace(0, top, 41)
     with plt.rc_context(STYLE):
         figure, axes = plt.subplots(
             1, len(lengths), figsize=(4.2 * len(lengths), 3.2), sharey=True, squeeze=False, layout="constrained"

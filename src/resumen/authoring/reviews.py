@@ -477,7 +477,7 @@ This card and the parquet files are made by `python -m resumen.authoring.reviews
 
 ## What it is
 
-Most reviews are **composed**: a seeded program joins sentences from phrase banks that people wrote (`src/resumen/authoring/banks`).
+Most reviews are **composed**: a seeded program joins sentences from phrase banks written for this course (`src/resumen/authoring/banks`).
 The others are **individually written**, one by one, without the banks. They lie in validation and test only, and their `review_id`
 holds `_written_`. A model that is good on composed reviews and weak on written ones has learned our banks, not the task: report both.
 

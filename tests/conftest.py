@@ -1,0 +1,37 @@
+"""What every tier needs: no network, a cache of its own, and the repository's lectures."""
+
+import os
+import tempfile
+from pathlib import Path
+
+import pytest
+
+# Set before any Hugging Face library is imported: they read it once, at import.
+_cache = tempfile.TemporaryDirectory(prefix="resumen-tests-", ignore_cleanup_errors=True)
+os.environ.update(HF_HOME=_cache.name, HF_HUB_OFFLINE="1", TOKENIZERS_PARALLELISM="false")
+for name in ("RESUMEN_PROFILE", "RESUMEN_DATA"):
+    os.environ.pop(name, None)
+
+from resumen.setup import STAGES  # noqa: E402
+
+
+@pytest.fixture(scope="session")
+def root() -> Path:
+    """The repository."""
+    return Path(__file__).parents[1]
+
+
+@pytest.fixture(params=STAGES)
+def stage(request) -> str:
+    """Each stage in turn."""
+    return request.param
+
+
+@pytest.fixture
+def lecture(root, stage):
+    """The lecture of each stage in turn, as a notebook."""
+    import nbformat
+
+    path = root / "stages" / stage / "lecture.ipynb"
+    assert path.is_file(), f"stages/{stage}/lecture.ipynb is missing"
+    return nbformat.read(path, as_version=nbformat.NO_CONVERT)

@@ -1,0 +1,160 @@
+"""The repository as a whole: who imports whom, what the files promise one another, and the shape of the lectures."""
+
+import copy
+import os
+import re
+import shlex
+from pathlib import Path
+from urllib.parse import unquote
+
+import nbformat
+import pytest
+import yaml
+from packaging.requirements import Requirement
+from packaging.specifiers import SpecifierSet
+
+from resumen.execution import normalize
+
+try:
+    import tomllib
+except ModuleNotFoundError:  # Python 3.10: pytest brings the same under another name
+    import tomli as tomllib
+
+ROOT = Path(__file__).parents[1]
+LARGEST = 5_000_000
+MACHINE_PATH = re.compile(r"(?<![\w.])/(?:root|home|Users|work)/\w")
+ABSOLUTE_PATH = re.compile(r"(?<![\w.:/<])/(?:root|home|Users|work|tmp|usr|opt|var|mnt|content)/\w|\b[A-Z]:\\\w")
+
+
+def repository_files():
+    """Return the files that belong to the repository: not what set-up, caches and results leave behind."""
+    ignored = re.compile(
+        r"\.git|\.venv|\.whl|\.cache|var|build|dist|__pycache__|\.ipynb_checkpoints|checkpoint-.*|.*_cache|.*\.egg-info"
+    )
+    files = []
+    for folder, subfolders, names in os.walk(ROOT):
+        subfolders[:] = sorted(name for name in subfolders if not ignored.fullmatch(name))
+        files += [Path(folder) / name for name in sorted(names)]
+    return files
+
+
+FILES = repository_files()
+PAGES = [path for path in FILES if path.suffix in (".md", ".ipynb")]
+
+
+def test_imports_point_one_way(capsys):
+    """The contracts stand in pyproject.toml, [tool.importlinter]."""
+    from importlinter.cli import lint_imports
+
+    status = lint_imports(config_filename=str(ROOT / "pyproject.toml"), no_cache=True, no_logo=True)
+    assert status == 0, capsys.readouterr().out
+
+
+class TestCondaDoor:
+    @pytest.fixture
+    def project(self):
+        return tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
+
+    @pytest.fixture
+    def text(self):
+        return (ROOT / "environment.yml").read_text(encoding="utf-8")
+
+    def test_it_points_to_the_package(self, project, text):
+        environment = yaml.safe_load(text)
+        assert environment["name"] == project["name"]
+        assert environment["channels"] == ["conda-forge"]
+        python, pip, packages = environment["dependencies"]
+        assert SpecifierSet(project["requires-python"]).contains(python.removeprefix("python="))
+        assert pip == "pip"
+        (line,) = packages["pip"]
+        option, target = shlex.split(line)
+        extras = Requirement(f"resumen{target.removeprefix('.')}").extras
+        assert (option, target[0]) == ("-e", ".")
+        assert extras == {"notebooks", "grading"} <= set(project["optional-dependencies"])
+
+    def test_each_line_says_what_needs_it(self, text):
+        dependencies = text.split("dependencies:\n")[1].splitlines()
+        for line in dependencies:
+            assert line.strip() == "- pip:" or re.search(r"  # .*stage", line), line
+
+
+@pytest.mark.parametrize("path", PAGES, ids=lambda path: str(path.relative_to(ROOT)))
+def test_relative_links(path):
+    text = path.read_text(encoding="utf-8")
+    if path.suffix == ".ipynb":
+        cells = nbformat.reads(text, as_version=4).cells
+        text = "\n\n".join(cell.source for cell in cells if cell.cell_type == "markdown")
+    text = re.sub(r"```.*?```|~~~.*?~~~|`[^`\n]*`", "", text, flags=re.DOTALL)
+    targets = re.findall(r"\]\(<?([^)\s>]+)>?(?:\s+\"[^\"]*\")?\)|^\[[^\]]+\]:\s*(\S+)", text, flags=re.MULTILINE)
+    relative = [one or other for one, other in targets if not re.match(r"[a-z]+:|#", one or other)]
+    missing = [target for target in relative if not (path.parent / unquote(target.split("#")[0])).exists()]
+    assert missing == []
+
+
+def test_no_file_is_large():
+    assert [str(path) for path in FILES if path.stat().st_size > LARGEST] == []
+
+
+def test_no_path_of_one_machine():
+    found = []
+    for path in FILES:
+        try:
+            text = path.read_text(encoding="utf-8")
+        except UnicodeDecodeError:  # parquet, weights, images
+            continue
+        found += [f"{path.relative_to(ROOT)}: {match[0]}" for match in MACHINE_PATH.finditer(text)]
+    assert found == []
+
+
+def test_first_code_cell_is_the_same_everywhere():
+    first = {}
+    for path in sorted(ROOT.glob("stages/*/lecture.ipynb")):
+        cells = nbformat.read(path, as_version=4).cells
+        first[path.parent.name] = next(cell.source for cell in cells if cell.cell_type == "code")
+    assert first
+    assert len(set(first.values())) == 1, first
+
+
+def test_lecture_is_a_normalised_notebook(lecture):
+    """Contributors run `make notebooks`; what it leaves is what is committed."""
+    assert (lecture.nbformat, lecture.nbformat_minor) == (4, 5)
+    nbformat.validate(lecture)
+    ids = [cell.id for cell in lecture.cells]
+    assert len(ids) == len(set(ids))
+    for cell, normal in zip(lecture.cells, normalize(copy.deepcopy(lecture)).cells, strict=True):
+        assert cell == normal, f"cell {cell.id} is not normalised: run `make notebooks`"
+    assert lecture.metadata == normalize(copy.deepcopy(lecture)).metadata
+
+
+def test_lecture_has_one_title(lecture):
+    text = "\n".join(cell.source for cell in lecture.cells if cell.cell_type == "markdown")
+    titles = re.findall(r"^# .+", re.sub(r"^```.*?^```", "", text, flags=re.DOTALL | re.MULTILINE), flags=re.MULTILINE)
+    assert len(titles) == 1
+    assert lecture.cells[0].source.startswith(titles[0])
+
+
+def test_lecture_outputs(lecture):
+    outputs = [(cell.id, output) for cell in lecture.cells if cell.cell_type == "code" for output in cell.outputs]
+    assert outputs, "the lecture was not executed"
+    assert [name for name, output in outputs if output.output_type == "error"] == []
+    assert [name for name, output in outputs if output.get("name") == "stderr"] == []
+
+
+def test_lecture_has_no_absolute_path(lecture):
+    found = []
+    for cell in lecture.cells:
+        texts = [cell.source]
+        for output in cell.get("outputs", []):
+            texts.append(output.get("text", ""))
+            texts += [value for kind, value in output.get("data", {}).items() if kind.startswith("text/")]
+        found += [(cell.id, text[match.start() :][:60]) for text in texts for match in ABSOLUTE_PATH.finditer(text)]
+    assert found == []
+
+
+def test_every_objective_has_a_section(stage, lecture):
+    readme = (ROOT / "stages" / stage / "README.md").read_text(encoding="utf-8")
+    objectives = set(re.findall(rf"\bS{stage[5]}\.\d+\b", readme))
+    headings = [line for cell in lecture.cells if cell.cell_type == "markdown" for line in cell.source.splitlines()]
+    taught = {name for line in headings if line.startswith("## ") for name in re.findall(r"\bS\d\.\d+\b", line)}
+    assert objectives, "the README names no objective"
+    assert objectives == taught

@@ -1,0 +1,384 @@
+"""Stage 1: the toolbox at its edges, the embedded corpora as documented, and errors that say what to do."""
+
+import gzip
+import json
+import re
+import unicodedata
+
+import pandas as pd
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+from datasets import Dataset, DatasetDict, concatenate_datasets
+
+from resumen.baselines import lead_k
+from resumen.corpus import (
+    COLUMNS,
+    EMBEDDED_REVIEWS,
+    LANGUAGES,
+    SPLITS,
+    build_bilingual,
+    clean_text,
+    deduplicate,
+    drop_invalid,
+    filter_categories,
+    has_min_words,
+    is_written,
+    length_stats,
+    load_reviews,
+    load_synopses,
+    prepare_pairs,
+    remove_leakage,
+)
+from resumen.metrics import evaluate_system
+
+
+def nfd(text):
+    return unicodedata.normalize("NFD", text)
+
+
+def row(body="A body.", title="A good title", language="en", category="book", **others):
+    """Return a review with all eight columns."""
+    values = dict(zip(COLUMNS, ("r1", "p1", "u1", 5, body, title, language, category), strict=True))
+    return values | others
+
+
+def rows(*reviews):
+    return Dataset.from_list(list(reviews))
+
+
+def bodies(*texts, language="en"):
+    return rows(*(row(body=text, language=language, review_id=str(number)) for number, text in enumerate(texts)))
+
+
+@pytest.mark.parametrize(
+    ("text", "clean"),
+    [
+        (None, ""),
+        ("", ""),
+        (" \t\n\u00a0 ", ""),
+        ("&nbsp;", ""),
+        ("  two \n\n words\u00a0here ", "two words here"),
+        ("¿Dañado? ¡SÍ!", "¿Dañado? ¡SÍ!"),
+        (nfd("El niño llegó"), "El niño llegó"),
+        ("rock &amp; roll", "rock & roll"),
+        ("it&#39;s &quot;ok&quot;", 'it\'s "ok"'),
+        ("ni&ntilde;o", "niño"),
+        ("n&#771;", "ñ"),
+        # Once: what was escaped twice stays escaped once.
+        ("&amp;lt;b&amp;gt;", "&lt;b&gt;"),
+        ("&amp;amp;", "&amp;"),
+        # Entities first: what turns into a tag is one.
+        ("a&lt;br&gt;b", "a b"),
+        ("one<br />two", "one two"),
+        ("<b>bold</b> text", "bold text"),
+        ("see <a href='x.html'>this</a>", "see this"),
+        ("a<!-- a note -->b", "a b"),
+        ("<!DOCTYPE html>text", "text"),
+        ("a<br\n/>b", "a b"),
+        ("wo<i></i>rd", "wo rd"),
+        ("a < b and c > d", "a < b and c > d"),
+        ("a <3 b> c", "a <3 b> c"),
+        ("I <b you", "I <b you"),
+        ("<>", "<>"),
+    ],
+)
+def test_clean_text(text, clean):
+    assert clean_text(text) == clean
+
+
+def test_drop_invalid_keeps_rows_as_they_are():
+    good = row(body="<b>Kept</b>&amp; ", title=nfd(" Él "), extra=1)
+    also = row(body="Last", extra=2)
+    blanks = (None, "", "  ", "\n", "&nbsp;", "<br />", "<p></p>")
+    bad = [row(body=blank, extra=3) for blank in blanks] + [row(title=blank, extra=4) for blank in blanks]
+    dataset = rows(good, *bad, also)
+    kept = drop_invalid(dataset)
+    assert kept.to_list() == [good, also]
+    assert kept.column_names == dataset.column_names
+    assert len(dataset) == 2 + len(bad)
+
+
+def test_filter_categories_matches_exactly_in_every_split():
+    names = ["book", "Book", "books", "book ", None, "pc", "digital_ebook_purchase"]
+    split = rows(*(row(category=name) for name in names))
+    kept = filter_categories(DatasetDict(train=split, test=split), {"book", "pc"})
+    assert {name: part["product_category"][:] for name, part in kept.items()} == {
+        "train": ["book", "pc"],
+        "test": ["book", "pc"],
+    }
+    assert [len(part) for part in filter_categories(DatasetDict(train=split), []).values()] == [0]
+
+
+@pytest.mark.parametrize(
+    ("title", "words"),
+    [
+        ("", 0),
+        ("  ", 0),
+        ("Bien", 1),
+        ("- ! …", 0),
+        ("Good - very", 2),
+        ("¡Muy buen libro!", 3),
+        ("5 de 5", 3),
+        ("👍 ok", 1),
+    ],
+)
+def test_has_min_words(title, words):
+    assert has_min_words(title, words)
+    assert not has_min_words(title, words + 1)
+    assert has_min_words(title) is (words >= 3)
+
+
+def test_deduplicate_keeps_the_first_per_language():
+    dataset = rows(
+        row("El niño", review_id="0"),
+        row("Otro", review_id="1"),
+        row(nfd("  EL \n NIÑO "), review_id="2"),
+        row("El niño", language="es", review_id="3"),
+        row("otro.", review_id="4"),
+        row("El <b>niño</b>", review_id="5"),
+        row("OTRO", language="es", review_id="6"),
+        row("otro", review_id="7"),
+    )
+    kept = deduplicate(dataset)
+    assert kept["review_id"][:] == ["0", "1", "3", "4", "5", "6"]
+    assert kept.to_list()[0] == dataset[0]
+
+
+def test_remove_leakage_whatever_the_language():
+    train = bodies("Same", "New", "New", "other", nfd("Año"), "Same &amp;")
+    held_out = bodies(" SAME ", "AÑO", "Other", language="es")
+    before = held_out.to_list()
+    kept = remove_leakage(train, held_out)
+    assert kept["review_body"][:] == ["New", "New", "Same &amp;"]
+    assert held_out.to_list() == before
+
+
+def test_build_bilingual_is_concatenate_and_shuffle():
+    english = DatasetDict(train=bodies(*"abcdef"), test=bodies(*"gh"))
+    spanish = DatasetDict(test=bodies(*"wx", language="es"), train=bodies(*"stuv", language="es"))
+    both = build_bilingual(english, spanish)
+    assert set(both) == {"train", "test"}
+    for split in both:
+        expected = concatenate_datasets([english[split], spanish[split]]).shuffle(seed=42)
+        assert both[split].to_list() == expected.to_list()
+    assert build_bilingual(english, spanish, seed=1)["train"].to_list() != both["train"].to_list()
+
+
+def test_build_bilingual_refuses_unlike_corpora():
+    one = DatasetDict(train=bodies("a"), test=bodies("b"))
+    with pytest.raises(ValueError, match="splits"):
+        build_bilingual(one, DatasetDict(train=bodies("a")))
+    with pytest.raises(ValueError, match=r"columns.*'test'"):
+        build_bilingual(one, DatasetDict(train=bodies("a"), test=bodies("b").remove_columns("stars")))
+
+
+def test_length_stats_by_hand():
+    dataset = rows(
+        # Spanish first: the index must be sorted. Body lengths 1, 2, 3, 10; title lengths 1, 2, 3, 4.
+        *(row(" ".join("a" * body), " ".join("b" * title), "es") for body, title in ((3, 1), (10, 2), (1, 3), (2, 4))),
+        row("one  two\nthree", "A - b", "en"),
+    )
+    expected = pd.DataFrame(
+        {
+            "body_median": [3.0, 2.5],
+            "body_p95": [3.0, 3 + 0.85 * 7],  # at place 0.95 * 3 = 2.85 of 1, 2, 3, 10
+            "title_median": [3.0, 2.5],
+            "title_p95": [3.0, 3.85],
+            "short_title_share": [1.0, 0.5],
+        },
+        index=pd.Index(["en", "es"], name="language"),
+    )
+    pd.testing.assert_frame_equal(length_stats(dataset), expected, check_dtype=False, check_index_type=False)
+
+
+def test_prepare_pairs_runs_the_whole_stage():
+    def corpus(language):
+        splits = {
+            "train": [
+                row("First <br/>body", "Three words here", language),
+                row("FIRST body", "Three more words", language),
+                row("held out", "Leaks into the test", language),
+                row("Title too short", "Bad", language),
+                row("Of a pc", "Not a book title", language, "pc"),
+                row(None, "No body at all", language),
+            ],
+            "validation": [row("Seen here", "The validation title &amp; more", language)],
+            "test": [row("Held out", "The test title here", language)],
+        }
+        return DatasetDict({name: rows(*reviews) for name, reviews in splits.items()})
+
+    pairs = prepare_pairs(corpus("en"), corpus("es"), ["book"])
+    assert sorted(zip(pairs["train"]["language"], pairs["train"]["review_body"], strict=True)) == [
+        ("en", "First body"),
+        ("es", "First body"),
+    ]
+    assert pairs["validation"]["review_title"][:] == ["The validation title & more"] * 2
+    assert len(pairs["test"]) == 2
+
+
+def test_prepare_pairs_names_an_empty_split(course_error):
+    one = DatasetDict({split: rows(row(title="Three words here", body=split)) for split in SPLITS})
+    with course_error("'train'", "categories"):
+        prepare_pairs(one, one, ["toy"])
+
+
+@pytest.fixture(scope="module")
+def frames():
+    """The embedded corpus: language to split to DataFrame."""
+    return {code: {name: part.to_pandas() for name, part in load_reviews(code).items()} for code in LANGUAGES}
+
+
+@pytest.mark.parametrize("language", LANGUAGES)
+def test_embedded_shape(frames, language):
+    assert tuple(frames[language]) == SPLITS
+    for split, frame in frames[language].items():
+        assert tuple(frame.columns) == COLUMNS
+        assert (frame["language"] == language).all()
+        assert frame["review_id"].is_unique
+        stars = frame["stars"].value_counts()
+        assert set(stars.index) == {1, 2, 3, 4, 5}
+        assert (stars / stars.mean()).between(0.95, 1.05).all(), f"{split}: {stars.to_dict()}"
+
+
+@pytest.mark.parametrize(("language", "body", "title"), [("en", 180, 24), ("es", 150, 19)])
+def test_embedded_lengths(frames, language, body, title):
+    together = pd.concat(frames[language].values())
+    assert together["review_body"].str.len().mean() == pytest.approx(body, abs=15)
+    assert together["review_title"].str.len().mean() == pytest.approx(title, abs=3.5)
+    short = (together["review_title"].str.split().str.len() < 3).mean()
+    assert 0.25 <= short <= 0.65
+
+
+@pytest.mark.parametrize("language", LANGUAGES)
+def test_embedded_written_reviews(frames, language):
+    written = {split: frame["review_id"].map(is_written).sum() for split, frame in frames[language].items()}
+    assert written["train"] == 0
+    assert min(written["validation"], written["test"]) > 0
+    assert written["validation"] + written["test"] >= 120
+
+
+def test_embedded_pairs_are_many_and_hard(pairs):
+    assert min(pd.Series(pairs["train"]["language"][:]).value_counts()[list(LANGUAGES)]) >= 1200
+    test = pairs["test"]
+    leads = [lead_k(body, language) for body, language in zip(test["review_body"], test["language"], strict=True)]
+    scores = evaluate_system(leads, test["review_title"][:], test["language"][:])
+    assert scores.loc[list(LANGUAGES), "rouge1"].between(12, 22).all(), scores
+
+
+def test_data_card_counts_what_is_there(frames):
+    card = (EMBEDDED_REVIEWS / "README.md").read_text(encoding="utf-8")
+    counted = {
+        (language, split, f"{len(frame):,}", str(frame["review_id"].map(is_written).sum()))
+        for language, splits in frames.items()
+        for split, frame in splits.items()
+    }
+    written_down = set(
+        re.findall(r"^\| (en|es) \| (train|validation|test) \| ([\d,]+) \| (\d+) \|$", card, re.MULTILINE)
+    )
+    assert written_down == counted
+    stars = pd.concat([frame["stars"] for splits in frames.values() for frame in splits.values()]).value_counts()
+    assert ", ".join(f"{star}: {number:,}" for star, number in sorted(stars.items())) in card
+
+
+@pytest.mark.parametrize("language", LANGUAGES)
+def test_synopses(language):
+    corpus = load_synopses(language)
+    assert tuple(corpus) == SPLITS
+    sources = {split: set(part["product_id"][:]) for split, part in corpus.items()}
+    assert all(sources.values())
+    for split, part in corpus.items():
+        assert tuple(part.column_names) == COLUMNS
+        assert set(part["language"][:]) == {language}
+        assert all(sources[split].isdisjoint(sources[other]) for other in SPLITS if other != split)
+        assert all(part["review_title"][:]) and all(part["review_body"][:])
+
+
+def test_synopses_do_not_leak_across_languages():
+    """A source lies in the same split in both languages, and the two corpora can be joined."""
+    english, spanish = load_synopses("en"), load_synopses("es")
+    for split in ("validation", "test"):
+        assert set(spanish[split]["product_id"][:]).isdisjoint(english["train"]["product_id"][:])
+    assert len(build_bilingual(english, spanish)["test"]) == len(english["test"]) + len(spanish["test"])
+
+
+def write_corpus(folder, ending, reviews, languages=("en",)):
+    """Write every split of a corpus that holds the same reviews in each, in one of the formats we read."""
+    lines = "".join(json.dumps(review, ensure_ascii=False) + "\n" for review in reviews).encode()
+    for language in languages:
+        for split in SPLITS:
+            path = folder / f"{language}_{split}{ending}"
+            if ending == ".parquet":
+                pq.write_table(pa.Table.from_pylist(reviews), path)
+            else:
+                path.write_bytes(gzip.compress(lines) if ending.endswith(".gz") else lines)
+
+
+@pytest.mark.parametrize("ending", [".jsonl", ".jsonl.gz", ".parquet"])
+def test_local_folder(tmp_path, monkeypatch, ending):
+    reviews = [row("El niño", more="x"), row("Otro", more="y")]
+    write_corpus(tmp_path, ending, reviews)
+    expected = [{name: review[name] for name in COLUMNS} for review in reviews]
+    corpus = load_reviews("en", tmp_path)
+    assert {split: part.to_list() for split, part in corpus.items()} == dict.fromkeys(SPLITS, expected)
+    monkeypatch.setenv("RESUMEN_DATA", str(tmp_path))
+    for profile in ("tiny", "full"):
+        monkeypatch.setenv("RESUMEN_PROFILE", profile)
+        assert load_reviews("en")["test"].to_list() == expected
+
+
+def test_missing_file(tmp_path, course_error):
+    write_corpus(tmp_path, ".jsonl", [row()])
+    (tmp_path / "en_validation.jsonl").unlink()
+    with course_error(tmp_path, "en_validation", ".parquet"):
+        load_reviews("en", tmp_path)
+    with course_error(tmp_path / "nowhere", "en_train"):
+        load_reviews("en", tmp_path / "nowhere")
+
+
+def test_wrong_columns(tmp_path, course_error):
+    write_corpus(tmp_path, ".jsonl", [{"review_body": "a", "title": "b"}])
+    with course_error(tmp_path / "en_train.jsonl", "review_title", "stars", "it has review_body, title"):
+        load_reviews("en", tmp_path)
+
+
+EMPTY_TABLE = pa.BufferOutputStream()
+pq.write_table(pa.Table.from_pylist([row()]).slice(0, 0), EMPTY_TABLE)
+
+
+@pytest.mark.parametrize(
+    ("ending", "content"),
+    [
+        (".parquet", EMPTY_TABLE.getvalue().to_pybytes()),
+        (".jsonl", b""),
+        (".jsonl", b"\n\n"),
+        (".jsonl.gz", gzip.compress(b"")),
+    ],
+)
+def test_empty_split(tmp_path, course_error, ending, content):
+    write_corpus(tmp_path, ending, [row()])
+    (tmp_path / f"en_test{ending}").write_bytes(content)
+    with course_error(tmp_path / f"en_test{ending}", "no row"):
+        load_reviews("en", tmp_path)
+
+
+@pytest.mark.parametrize("ending", [".jsonl", ".jsonl.gz", ".parquet"])
+@pytest.mark.parametrize("content", [b"not at all\nwhat the name says", b"{"])
+def test_unreadable_file(tmp_path, course_error, ending, content):
+    write_corpus(tmp_path, ending, [row()])
+    (tmp_path / f"en_validation{ending}").write_bytes(content)
+    with course_error(tmp_path / f"en_validation{ending}", "cannot be read"):
+        load_reviews("en", tmp_path)
+
+
+@pytest.mark.parametrize("load", [load_reviews, load_synopses])
+@pytest.mark.parametrize("language", ["fr", "EN", "", None])
+def test_unknown_language(load, language, course_error):
+    with course_error(repr(language), "'en'", "'es'"):
+        load(language)
+
+
+def test_full_profile_needs_a_corpus(monkeypatch, course_error):
+    monkeypatch.setenv("RESUMEN_PROFILE", "full")
+    with course_error("'full'", "RESUMEN_DATA"):
+        load_reviews("en")

@@ -1,0 +1,97 @@
+"""Figures: axes have labels, and the text alternative has the numbers."""
+
+import matplotlib.pyplot as plt
+import pandas as pd
+import pytest
+from IPython.core.formatters import DisplayFormatter
+from matplotlib.container import ErrorbarContainer
+
+from resumen import plots
+
+SCORES = pd.DataFrame({"lead-3": [12.34, 15.61], "model": [20.0, 18.25]}, index=["en", "es"])
+FIGURES = {
+    "histograms": (
+        lambda: plots.length_histograms({"en": [1, 2, 3, 50], "es": [2, 4, 9]}, "words per title", "Lengths", limit=10),
+        ["Lengths", "words per title", "English: median 2.5", "longest 50", "Spanish: median 4", "longest 9"],
+    ),
+    "categories": (
+        lambda: plots.category_counts(pd.DataFrame({"en": [1200, 7], "es": [30, 4]}, index=["book", "pc"]), "Counts"),
+        ["Counts", "book: 1,200 English, 30 Spanish", "pc: 7 English, 4 Spanish", "2 categories"],
+    ),
+    "bars": (
+        lambda: plots.grouped_bars(SCORES, "ROUGE-1 F1 × 100", "Baselines"),
+        ["Baselines", "ROUGE-1 F1 × 100", "English: lead-3 12.3, model 20.0", "Spanish: lead-3 15.6, model 18.2"],
+    ),
+    "curves": (
+        lambda: plots.curves({"train": [3.0, 2.0, 1.256], "validation": [4.0, 3.5]}, "epoch", "loss (nats)", "Loss"),
+        ["Loss", "loss (nats) against epoch", "train from 3.00 to 1.26", "validation from 4.00 to 3.50"],
+    ),
+}
+
+
+@pytest.fixture(autouse=True)
+def _close_figures():
+    yield
+    plt.close("all")
+
+
+@pytest.mark.parametrize("name", FIGURES)
+def test_labels_and_alternative(name):
+    draw, parts = FIGURES[name]
+    figure, alt = draw()
+    for part in parts:
+        assert part in alt
+    assert alt.endswith(".") and "\n" not in alt
+    quantities = [axes.get_xlabel() or axes.get_ylabel() for axes in figure.axes]
+    assert all(quantities), "every panel needs a labelled axis"
+    titles = [axes.get_title() for axes in figure.axes] + [figure.get_suptitle()]
+    assert any(titles)
+
+
+def test_both_axes_of_histograms_and_curves_are_labelled():
+    for name in ("histograms", "curves"):
+        figure, _ = FIGURES[name][0]()
+        assert figure.axes[0].get_xlabel() and figure.axes[0].get_ylabel()
+
+
+def test_bars_show_the_values_and_their_intervals():
+    intervals = {"model": {"en": (18.0, 23.0), "es": (17.0, 19.0)}}
+    figure, alt = plots.grouped_bars(SCORES, "ROUGE-1", "T", intervals)
+    axes = figure.axes[0]
+    assert sorted(round(bar.get_height(), 2) for bar in axes.patches) == sorted(SCORES.to_numpy().ravel().tolist())
+    (errors,) = [container for container in axes.containers if isinstance(container, ErrorbarContainer)]
+    ends = [sorted(segment[:, 1].round(2).tolist()) for segment in errors.lines[2][0].get_segments()]
+    assert ends == [[18.0, 23.0], [17.0, 19.0]]
+    assert "95 % bootstrap intervals" in alt
+    assert "interval" not in plots.grouped_bars(SCORES, "ROUGE-1", "T")[1]
+
+
+def test_histogram_counts_what_lies_beyond_the_limit():
+    figure, _ = plots.length_histograms({"en": [1, 5, 99, 100]}, "words", "T", limit=10)
+    heights = [bar.get_height() for bar in figure.axes[0].patches]
+    assert sum(heights) == 4 and heights[-1] == 2
+
+
+def test_curves_start_where_they_say():
+    figure, _ = plots.curves({"loss": [2.0, 1.0]}, "limit", "share (%)", "T", start=16)
+    assert figure.axes[0].lines[0].get_xdata().tolist() == [16, 17]
+
+
+def test_show_puts_image_and_alternative_on_the_page(monkeypatch, capsys):
+    shown = []
+    monkeypatch.setattr(plots, "display", shown.append)
+    figure, alt = FIGURES["curves"][0]()
+    plots.show(figure, alt)
+    data, metadata = DisplayFormatter().format(shown[0], include=["image/png"])
+    assert data["image/png"].startswith("iVBOR")
+    assert metadata["image/png"]["alt"] == alt
+    assert capsys.readouterr().out == f"Figure: {alt}\n"
+    assert not plt.get_fignums(), "an open figure would be shown twice"
+
+
+def test_the_same_figure_is_the_same_bytes(monkeypatch):
+    images = []
+    monkeypatch.setattr(plots, "display", lambda image: images.append(image.data))
+    for _ in range(2):
+        plots.show(*FIGURES["bars"][0]())
+    assert images[0] == images[1]
