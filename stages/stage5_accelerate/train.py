@@ -40,7 +40,17 @@ MAX_GRADIENT_NORM = 1.0
 
 WEIGHT_DECAY = 0.01
 KEPT_CHECKPOINTS = 2
-TIED_TO_RUN = ("data", "checkpoint", "epochs", "learning_rate", "batch_size", "pieces", "limit", "seed", "mixed_precision")
+TIED_TO_RUN = (
+    "data",
+    "checkpoint",
+    "epochs",
+    "learning_rate",
+    "batch_size",
+    "pieces",
+    "limit",
+    "seed",
+    "mixed_precision",
+)
 """Settings that may not change between a run and its continuation. The number of processes may, if the pieces stay."""
 
 
@@ -63,13 +73,32 @@ def parse_arguments(arguments: list[str] | None, profile: Profile) -> argparse.N
     add("--checkpoint", default=profile.checkpoint, help="a checkpoint folder or a Hub name")
     add("--data", choices=("reviews", "synopses"), default="reviews", help="which corpus")
     add("--epochs", type=_positive(int), default=profile.num_train_epochs, help="passes over the training split")
-    add("--learning-rate", type=_positive(float), default=profile.learning_rate, help="peak learning rate of AdamW, linear to 0")
-    add("--batch-size", type=_positive(int), default=profile.batch_size, help="rows per optimizer step, over all processes together")
-    add("--gradient-accumulation", type=_positive(int), help="pieces that each process works through, one after another, per step; by default 2 on one process, else 1")
+    add(
+        "--learning-rate",
+        type=_positive(float),
+        default=profile.learning_rate,
+        help="peak learning rate of AdamW, linear to 0",
+    )
+    add(
+        "--batch-size",
+        type=_positive(int),
+        default=profile.batch_size,
+        help="rows per optimizer step, over all processes together",
+    )
+    add(
+        "--gradient-accumulation",
+        type=_positive(int),
+        help="pieces that each process works through, one after another, per step; by default 2 on one process, else 1",
+    )
     add("--mixed-precision", choices=("no", "bf16"), default="no", help="fp16 is not offered: mT5 overflows in it")
     add("--limit", type=_positive(int), help="use only the first LIMIT rows of each split")
     add("--seed", type=int, default=SEED, help="seed of shuffling and dropout")
-    add("--resume", choices=("auto", "no"), default="auto", help="auto: go on from the last complete checkpoint; no: remove checkpoints and begin again")
+    add(
+        "--resume",
+        choices=("auto", "no"),
+        default="auto",
+        help="auto: go on from the last complete checkpoint; no: remove checkpoints and begin again",
+    )
     add("--cpu", action="store_true", help="do not use a GPU")
     add("--expect-processes", type=_positive(int), help="stop unless this many processes run")
     return parser.parse_args(arguments)
@@ -103,7 +132,9 @@ def main(arguments: list[str] | None = None) -> int:
 
 def run(options: argparse.Namespace, profile: Profile) -> None:
     """Train, evaluate, save. Every process runs this; only the main one prints and writes text files."""
-    accelerator = Accelerator(cpu=options.cpu, mixed_precision=options.mixed_precision, step_scheduler_with_optimizer=False)
+    accelerator = Accelerator(
+        cpu=options.cpu, mixed_precision=options.mixed_precision, step_scheduler_with_optimizer=False
+    )
     try:
         accumulation = plan_pieces(options, accelerator.num_processes)
         tokenizer, model = load_checkpoint(options.checkpoint, profile)
@@ -112,7 +143,9 @@ def run(options: argparse.Namespace, profile: Profile) -> None:
             tokenized = tokenize_corpus(corpus, tokenizer, profile.max_input_length, profile.max_target_length)
         checkpoints = open_run(options, accelerator)
         losses = train(model, tokenized["train"], checkpoints, accumulation, options, accelerator)
-        predictions = generate_all(model, tokenized["test"], tokenizer, options.batch_size // options.pieces, accelerator)
+        predictions = generate_all(
+            model, tokenized["test"], tokenizer, options.batch_size // options.pieces, accelerator
+        )
         if accelerator.is_main_process:
             metrics = {**score(predictions, corpus["test"]), "losses": losses, "processes": accelerator.num_processes}
             save_model(accelerator.unwrap_model(model), tokenizer, metrics, options.output)
@@ -178,7 +211,11 @@ def open_run(options: argparse.Namespace, accelerator: Accelerator) -> Path:
         raise CourseError(f"--output {options.output} is a file: name a folder.")
     if options.resume == "auto" and complete_checkpoints(checkpoints):
         before = json.loads(record.read_text(encoding="utf-8"))
-        changed = [f"{name} {before.get(name)} there, {value} now" for name, value in settings.items() if before.get(name) != value]
+        changed = [
+            f"{name} {before.get(name)} there, {value} now"
+            for name, value in settings.items()
+            if before.get(name) != value
+        ]
         if changed:
             raise CourseError(
                 f"{options.output} holds a run with other settings ({'; '.join(changed)}): repeat its settings, name another --output, or begin again with --resume no."
@@ -228,7 +265,12 @@ class EpochSampler(Sampler):
 
 
 def train(
-    model: torch.nn.Module, rows: Dataset, checkpoints: Path, accumulation: int, options: argparse.Namespace, accelerator: Accelerator
+    model: torch.nn.Module,
+    rows: Dataset,
+    checkpoints: Path,
+    accumulation: int,
+    options: argparse.Namespace,
+    accelerator: Accelerator,
 ) -> list[float]:
     """Train to the last epoch, from the last complete checkpoint if there is one; return the mean loss per token of each epoch.
 
@@ -237,10 +279,14 @@ def train(
     """
     sampler = EpochSampler(len(rows), options.batch_size, options.seed)
     if len(sampler) == 0:
-        raise CourseError(f"The training split has {len(rows)} rows, fewer than one batch of {options.batch_size}: lower --batch-size.")
+        raise CourseError(
+            f"The training split has {len(rows)} rows, fewer than one batch of {options.batch_size}: lower --batch-size."
+        )
     steps = len(sampler) // options.batch_size
     # One piece per batch of the loader. After prepare, process p of n reads the pieces p, p + n, p + 2n and so on.
-    loader = DataLoader(rows, batch_size=options.batch_size // options.pieces, sampler=sampler, collate_fn=make_collator(model))
+    loader = DataLoader(
+        rows, batch_size=options.batch_size // options.pieces, sampler=sampler, collate_fn=make_collator(model)
+    )
     optimizer = torch.optim.AdamW(parameter_groups(model), lr=options.learning_rate)
     scheduler = get_linear_schedule_with_warmup(optimizer, 0, options.epochs * steps)
     wrapped, optimizer, loader, scheduler = accelerator.prepare(model, optimizer, loader, scheduler)
@@ -258,14 +304,19 @@ def train(
     with bar:
         task = bar.add_task("training", total=options.epochs * steps, completed=len(losses) * steps)
         for epoch in range(len(losses), options.epochs):
-            loader.set_epoch(epoch)  # not sampler.set_epoch: the loader counts its own epochs, from 0 after a restart, and tells the sampler
+            loader.set_epoch(
+                epoch
+            )  # not sampler.set_epoch: the loader counts its own epochs, from 0 after a restart, and tells the sampler
             wrapped.train()
             pieces = iter(loader)
             total, tokens = torch.zeros(2, device=accelerator.device)
             for step in range(steps):
                 chosen = [next(pieces) for _ in range(accumulation)]
                 first = ((epoch * steps + step) * accumulation * accelerator.num_processes) + accelerator.process_index
-                seeds = [options.seed * 1_000_003 + first + number * accelerator.num_processes for number in range(accumulation)]
+                seeds = [
+                    options.seed * 1_000_003 + first + number * accelerator.num_processes
+                    for number in range(accumulation)
+                ]
                 loss, count = train_step(wrapped, chosen, seeds, optimizer, scheduler, accelerator)
                 total += loss
                 tokens += count
@@ -280,7 +331,9 @@ def train(
     return losses
 
 
-def train_step(wrapped, pieces: list[dict], seeds: list[int], optimizer, scheduler, accelerator: Accelerator) -> tuple[torch.Tensor, torch.Tensor]:
+def train_step(
+    wrapped, pieces: list[dict], seeds: list[int], optimizer, scheduler, accelerator: Accelerator
+) -> tuple[torch.Tensor, torch.Tensor]:
     """Make one optimizer step from this process's pieces of a batch; return the loss summed over the batch's tokens, and their number.
 
     The loss of a batch is the mean over the target tokens of all its pieces, wherever they are. A mean per piece, averaged, would give a token of a short title more
@@ -342,7 +395,9 @@ def generate_all(model, rows: Dataset, tokenizer, batch_size: int, accelerator: 
     def numbered(features: list[dict]) -> dict[str, torch.Tensor]:
         return {**collator(features), "row": torch.tensor([feature["row"] for feature in features])}
 
-    loader = accelerator.prepare(DataLoader(rows.add_column("row", list(range(len(rows)))), batch_size=batch_size, collate_fn=numbered))
+    loader = accelerator.prepare(
+        DataLoader(rows.add_column("row", list(range(len(rows)))), batch_size=batch_size, collate_fn=numbered)
+    )
     plain = accelerator.unwrap_model(model)  # DDP has no generate
     plain.eval()
     predictions: list[str] = []
@@ -356,7 +411,9 @@ def generate_all(model, rows: Dataset, tokenizer, batch_size: int, accelerator: 
             predictions += decode_labels(output.cpu(), tokenizer)
             numbers += row.tolist()
     if numbers != list(range(len(rows))):
-        raise CourseError(f"{len(rows)} test rows gave {len(numbers)} predictions: this is a fault of the script, please report it.")
+        raise CourseError(
+            f"{len(rows)} test rows gave {len(numbers)} predictions: this is a fault of the script, please report it."
+        )
     return predictions
 
 
@@ -369,7 +426,9 @@ def score(predictions: list[str], test: Dataset) -> dict:
     metrics = {}
     for part, mask in parts.items():
         columns = [predictions, test["review_title"][:], test["language"][:]]
-        table = evaluate_system(*([value for value, keep in zip(column, mask, strict=True) if keep] for column in columns))
+        table = evaluate_system(
+            *([value for value, keep in zip(column, mask, strict=True) if keep] for column in columns)
+        )
         metrics[part] = {language: row for language, row in table.to_dict(orient="index").items() if row["n"]}
     return metrics
 

@@ -21,11 +21,13 @@ def rebuilt(tmp_path_factory):
     return folder
 
 
+@pytest.mark.slow
 def test_nothing_else_lies_beside_the_corpus(rebuilt):
     assert sorted(path.name for path in rebuilt.iterdir()) == sorted(FILES)
     assert sorted(path.name for path in EMBEDDED_REVIEWS.iterdir()) == sorted(FILES)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", FILES)
 def test_the_corpus_is_the_one_from_its_seed(rebuilt, name):
     """A failure means: the banks, the composer or pyarrow changed. Run `python -m resumen.authoring.reviews` and commit."""
@@ -41,6 +43,7 @@ def test_another_seed_gives_another_corpus():
     assert one == again != other
 
 
+@pytest.mark.slow
 def test_the_tokenizer_is_the_one_from_its_texts(tmp_path):
     tokenizer = checkpoint_author.train_tokenizer(checkpoint_author.documents())
     tokenizer.save_pretrained(tmp_path)

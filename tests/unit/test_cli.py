@@ -56,6 +56,7 @@ def test_doctor_here():
         assert f"│ {name}" in result.output
 
 
+@pytest.mark.slow
 def test_course(repository, tmp_path):
     result = resumen("course", "--root", repository, "--output", tmp_path)
     assert result.exit_code == 0, result.output
@@ -74,6 +75,7 @@ def test_course(repository, tmp_path):
     assert "individually written" in result.output
 
 
+@pytest.mark.slow
 def test_course_stops_at_a_failing_cell(repository, tmp_path):
     """One line says notebook, cell and error, also when the message looks like console markup."""
     path = repository / "stages" / STAGES[1] / "lecture.ipynb"

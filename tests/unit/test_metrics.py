@@ -318,7 +318,7 @@ def test_evaluate_system_of_nothing():
 @pytest.mark.parametrize("lengths", [(1, 2, 2), (2, 1, 2), (2, 2, 1), (2, 2, 3), (0, 1, 1), (1, 1, 0)])
 def test_evaluate_system_wants_equal_lengths(lengths):
     predictions, references, languages = (["en"] * length for length in lengths)
-    with pytest.raises(ValueError):
+    with pytest.raises(ValueError, match=r"There are \d (predictions|languages) for \d references"):
         evaluate_system(predictions, references, languages)
 
 
@@ -469,9 +469,9 @@ def test_scores_are_not_changed(scores):
 
 @pytest.mark.parametrize(("a", "b"), [([1], [1, 2]), ([1, 2], [1]), ([], [1]), ([1, 2, 3], [1]), ([], [])])
 def test_unpaired_scores(a, b):
-    with pytest.raises(ValueError):
+    with pytest.raises(ValueError, match="scores"):
         paired_bootstrap(a, b)
-    with pytest.raises(ValueError):
+    with pytest.raises(ValueError, match="scores"):
         verdict(a, b)
 
 

@@ -419,7 +419,19 @@ def build(seed: int = SEED) -> tuple[dict[str, dict[str, list[dict]]], dict[str,
         for split, written in written_reviews(language).items():
             for row in written:
                 splits[split].insert(rng.randrange(len(splits[split]) + 1), row)
+        for rows in splits.values():
+            _part_neighbours(rows)
     return corpora, counts
+
+
+def _part_neighbours(rows: list[dict]) -> None:
+    """Move a row that starts like the row before it, or has its title, one place down, in place."""
+    for place in range(1, len(rows) - 1):
+        before, row = rows[place - 1], rows[place]
+        starts = [(review["review_body"] or "").split()[:4] for review in (before, row)]
+        titles = [review["review_title"] or "" for review in (before, row)]
+        if (starts[0] and starts[0] == starts[1]) or (titles[0] == titles[1] and len(titles[0].split()) >= 3):
+            rows[place], rows[place + 1] = rows[place + 1], row
 
 
 def write(folder: Path, seed: int = SEED) -> None:
