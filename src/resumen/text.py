@@ -70,9 +70,10 @@ def split_sentences(text: str, language: str) -> list[str]:
     """
     ends = {end for _, end in _punkt(language).span_tokenize(text)}
     ends |= {match.end() for match in _MORE_ENDS.finditer(text)}
+    last_word = max((match.start() for match in _WORD.finditer(text)), default=0)
     sentences, start = [], 0
     for end in sorted(ends):
-        if not _goes_on(text[start:end].strip(), text[end:]):
+        if end <= last_word and not _goes_on(text[start:end].strip(), text[end:]):
             sentences.append(text[start:end].strip())
             start = end
     rest = text[start:].strip()
@@ -80,8 +81,8 @@ def split_sentences(text: str, language: str) -> list[str]:
 
 
 def _goes_on(sentence: str, rest: str) -> bool:
-    """Say whether a sentence that might end here goes on in the rest of the text."""
-    if _NOT_YET.fullmatch(sentence) or not _WORD.search(rest) or _SMILEY.match(rest):
+    """Say whether a sentence that might end here goes on in the rest of the text, which holds a word."""
+    if _NOT_YET.fullmatch(sentence) or _SMILEY.match(rest):
         return True
     first = rest.lstrip(_OPENING)[:1]
     if _MAYBE.search(unicodedata.normalize("NFC", sentence)):

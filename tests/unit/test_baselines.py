@@ -48,9 +48,9 @@ def test_blank_text(blank, language):
 @pytest.mark.parametrize("language", ["en", "es"])
 def test_random_sentence_is_any_sentence_alike(language):
     rng = random.Random(0)
-    drawn = Counter(random_sentence(TEXTS[language], language, rng) for _ in range(400))
+    drawn = Counter(random_sentence(TEXTS[language], language, rng) for _ in range(200))
     assert set(drawn) == set(SENTENCES[language])
-    assert all(70 <= count <= 130 for count in drawn.values())
+    assert all(30 <= count <= 70 for count in drawn.values())
 
 
 def test_random_sentence_depends_on_the_generator_only():

@@ -85,27 +85,27 @@ def brute_n(prediction, reference, n):
 
 def lcs_lengths(a, b):
     """Return the table whose cell i, j holds the LCS length of a[:i] and b[:j]."""
-    table = np.zeros((len(a) + 1, len(b) + 1), dtype=int)
+    table = [[0] * (len(b) + 1) for _ in range(len(a) + 1)]
     for i, word in enumerate(a, 1):
         for j, other in enumerate(b, 1):
-            table[i, j] = table[i - 1, j - 1] + 1 if word == other else max(table[i - 1, j], table[i, j - 1])
+            table[i][j] = table[i - 1][j - 1] + 1 if word == other else max(table[i - 1][j], table[i][j - 1])
     return table
 
 
 def brute_l(prediction, reference):
     a, b = words_of(prediction), words_of(reference)
-    return as_score(int(lcs_lengths(a, b)[-1, -1]), len(a), len(b))
+    return as_score(lcs_lengths(a, b)[-1][-1], len(a), len(b))
 
 
 def lcs_places(expected, predicted):
     """Return where in `expected` one LCS lies: read from the end, without the last word where both ways are as long."""
     table, places = lcs_lengths(expected, predicted), set()
     i, j = len(expected), len(predicted)
-    while table[i, j]:
+    while table[i][j]:
         if expected[i - 1] == predicted[j - 1]:
             i, j = i - 1, j - 1
             places.add(i)
-        elif table[i - 1, j] == table[i, j]:
+        elif table[i - 1][j] == table[i][j]:
             i -= 1
         else:
             j -= 1
@@ -622,6 +622,8 @@ def test_stronger_evidence_wins():
     assert wrong_language("the book es una joya de la autora", "es") is False
     assert wrong_language("I love it: it is the book of el maestro", "es") is True
     assert wrong_language("I love it: it is the book of el maestro", "en") is False
+    assert wrong_language("the el the", "es") is True
+    assert wrong_language("el the el", "en") is True
 
 
 @pytest.mark.parametrize("language", ["fr", "EN", "english", "", None])

@@ -168,8 +168,8 @@ def test_nothing_is_lost_on_noise(language, seed):
 
 
 @pytest.mark.timeout(20)
-@pytest.mark.parametrize("piece", ["palabra? y ", "a. ", "¿(a? ", "…", ".", "?!", " ", "a"])
-def test_long_text_takes_no_age(piece):
+@pytest.mark.parametrize("piece", ["palabra? y ", "…", "?!", "? ", "a"])
+def test_long_text_is_split_in_time(piece):
     text = piece * (40_000 // len(piece))
     assert squeeze("".join(split_sentences(text, "es"))) == squeeze(text)
 
