@@ -165,13 +165,13 @@ _FUNCTION_WORDS = {
     for language, words in {
         "en": """
             a about all an and are as at be been but by can could did do does for from had has have he her
-            his i if in is it its just my no not of on one only or our out she so some than that the their
+            his i if in is it its just me my no not of on one only or our out she so some than that the their
             them then there they this to too up very was we were what when which who will with would you
             your
         """,
         "es": """
-            a al algo aunque como con cuando cual de del desde donde e el ella ellos en entre era es esa
-            ese eso esta este esto está están fue ha han hasta hay la las le les lo los más me mi mis mucho
+            a al algo aunque como con cuando cual de del desde donde el ella ellos en entre era es esa
+            ese eso esta este esto está están fue ha han has hasta hay he la las le les lo los más me mi mis mucho
             muy nada ni no nos o para pero poco por porque pues que qué se ser si sin sobre son su sus
             también te tiene tu un una uno unos y ya yo
         """,

@@ -12,6 +12,7 @@ from rouge_score.rouge_scorer import RougeScorer
 
 from resumen.metrics import (
     ROUGES,
+    compare_with_baseline,
     evaluate_system,
     mean_interval,
     novel_ngram_rate,
@@ -630,3 +631,25 @@ def test_stronger_evidence_wins():
 def test_wrong_language_knows_two(language):
     with pytest.raises(ValueError, match="source_language"):
         wrong_language("This is the book", language)
+
+
+@pytest.mark.parametrize(
+    ("summary", "language"),
+    [("Gave me a rash", "en"), ("Great e-book", "en"), ("He vuelto a comprar", "es"), ("Has acertado", "es")],
+)
+def test_words_of_both_languages_are_no_evidence(summary, language):
+    assert wrong_language(summary, language) is False
+
+
+def test_compare_with_baseline():
+    references = ["slow plot", "weak ending", "trama lenta", "final flojo"]
+    languages = ["en", "en", "es", "es"]
+    table = compare_with_baseline(references, ["slow", "nothing", "trama", "nada"], references, languages)
+    assert list(table) == ["en", "es"]
+    for scores in table.values():
+        assert list(scores) == list(ROUGES)
+        assert scores["rouge1"]["model"] == pytest.approx(100)
+        assert scores["rouge1"]["lead3"] == pytest.approx(100 / 3)  # precision 1, recall 1/2, and a zero
+        assert scores["rouge1"]["difference"]["mean"] == pytest.approx(200 / 3)
+        assert scores["rouge1"]["difference"]["low"] == pytest.approx(100 / 3)
+        assert scores["rouge1"]["difference"]["high"] == pytest.approx(100)
