@@ -109,6 +109,8 @@ def diagnose() -> list[tuple[str, str, str]]:
             version, advice = metadata.version(name), ""
         except metadata.PackageNotFoundError:
             version, advice = "missing", f"pip install {name} -c constraints.txt"
+            if name == "nbgrader":
+                advice = f"instructors only: {advice}"
         else:
             oldest = OLDEST.get(name)
             if oldest and tuple(int(part) for part in version.split(".")[:2]) < oldest:

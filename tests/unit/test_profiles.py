@@ -99,6 +99,19 @@ def test_setup_refuses_what_does_not_fit(monkeypatch, course_error):
         setup("stage1_corpus")
 
 
+def test_students_do_not_need_nbgrader(monkeypatch):
+    version = first_line.metadata.version
+
+    def without_nbgrader(name):
+        if name == "nbgrader":
+            raise first_line.metadata.PackageNotFoundError(name)
+        return version(name)
+
+    monkeypatch.setattr(first_line.metadata, "version", without_nbgrader)
+    rows = {what: (state, advice) for what, state, advice in diagnose()}
+    assert rows["nbgrader"][0] == "missing" and rows["nbgrader"][1].startswith("instructors only: pip install nbgrader")
+
+
 def test_diagnose(monkeypatch):
     rows = {what: (state, advice) for what, state, advice in diagnose()}
     assert rows["datasets"] == (datasets.__version__, "")
