@@ -2,7 +2,12 @@
 PYTHON ?= python3
 BIN := .venv/bin
 PIP := $(BIN)/python -m pip --disable-pip-version-check --quiet
-LAB_SETTINGS := .venv/share/jupyter/lab/settings/overrides.json
+
+# JupyterLab shows Markdown as pages, and asks no server for news.
+LAB_SETTINGS_FILE := .venv/share/jupyter/lab/settings/overrides.json
+define LAB_SETTINGS
+{"@jupyterlab/docmanager-extension:plugin": {"defaultViewers": {"markdown": "Markdown Preview"}}, "@jupyterlab/apputils-extension:notification": {"fetchNews": "false", "checkForUpdates": false}}
+endef
 
 # Models this small gain nothing from a second thread, and two processes with two threads each slow each other down.
 export OMP_NUM_THREADS ?= 1
@@ -15,8 +20,8 @@ course: .venv/notebooks.stamp
 	@$(BIN)/resumen course
 
 lab: .venv/notebooks.stamp
-	@mkdir -p $(dir $(LAB_SETTINGS))
-	@echo '{"@jupyterlab/docmanager-extension:plugin": {"defaultViewers": {"markdown": "Markdown Preview"}}}' > $(LAB_SETTINGS)
+	@mkdir -p $(dir $(LAB_SETTINGS_FILE))
+	@echo '$(LAB_SETTINGS)' > $(LAB_SETTINGS_FILE)
 	$(BIN)/jupyter lab --LabApp.default_url=/lab/tree/stages/README.md
 
 # The lectures run again in nbval: every number that the prose quotes is compared, cell by cell.

@@ -16,7 +16,8 @@ from tokenizers import Tokenizer, models, pre_tokenizers, trainers
 from transformers import MT5Config, MT5ForConditionalGeneration, T5Tokenizer
 
 from resumen.authoring import reviews
-from resumen.corpus import LANGUAGES, clean_text, load_reviews, normalized_body
+from resumen.authoring.phrases import CATEGORIES, load_bank
+from resumen.corpus import LANGUAGES, clean_text, has_min_words, load_reviews, normalized_body
 from resumen.profiles import DATA, SEED
 from resumen.tokenization import collate
 
@@ -34,16 +35,20 @@ CORRUPTION = 0.15
 MEAN_SPAN = 3.0
 """Mean length of a hidden span in tokens (the same source)."""
 
-EXTRA_CORPORA = 10
-"""Corpora composed from other seeds, for pretraining only."""
+EXTRA_TEXTS = 60_000
+"""Reviews per language composed from another seed, for pretraining only."""
 
-TITLE_SHARE = 0.7
-"""Share of the texts with a long title whose hidden span is that title. A million parameters and an hour of one CPU core need the hint."""
+COURSE_CATEGORIES = ("book", "digital_ebook_purchase")
+COURSE_SHARE = 0.8
+"""Share of the extra reviews that are about what the course summarizes: a million parameters cannot learn everything."""
+
+TITLE_SHARE = 0.75
+"""Share of the texts with a long title whose hidden span is that title. An hour of one CPU core needs the hint."""
 
 SHORTEST_TITLE = 3
 """Words of a title that may be hidden whole: shorter ones say nothing about their text, and teach the model not to read it."""
 
-LONGEST = 72
+LONGEST = 64
 """Tokens of a text that are read; most reviews are shorter."""
 
 BATCH_SIZE = 32
@@ -70,21 +75,30 @@ def documents() -> list[tuple[str, str]]:
 
 
 def more_documents() -> list[tuple[str, str]]:
-    """Return (title, body) pairs composed from other seeds: a model must see many more texts than it is tuned on.
+    """Return (title, body) pairs composed from another seed: a model must see many more texts than it is tuned on.
 
-    No body of the embedded validation and test splits is among them.
+    Their titles have `SHORTEST_TITLE` words or more. No body of the embedded validation and test splits is among them.
     """
-    held_out = set()
+    pairs = set()
     for language in LANGUAGES:
         corpus = load_reviews(language, DATA / "reviews")
-        for split in ("validation", "test"):
-            held_out |= {normalized_body(clean_text(body)) for body in corpus[split]["review_body"][:]}
-    pairs = set()
-    for seed in range(reviews.SEED + 1, reviews.SEED + 1 + EXTRA_CORPORA):
-        for language in LANGUAGES:
-            for rows in reviews.compose(language, seed).values():
-                pairs |= {(row["review_title"], row["review_body"]) for row in rows}
-    return sorted(pair for pair in pairs if normalized_body(pair[1]) not in held_out)
+        held_out = {
+            normalized_body(clean_text(body))
+            for split in ("validation", "test")
+            for body in corpus[split]["review_body"][:]
+        }
+        rng = random.Random(f"{language}-pretraining")
+        composer = reviews.Composer(language, rng)
+        items = {category: load_bank(language, category)["items"] for category in CATEGORIES}
+        others = [category for category in CATEGORIES if category not in COURSE_CATEGORIES]
+        found = set()
+        while len(found) < EXTRA_TEXTS:
+            category = rng.choice(COURSE_CATEGORIES if rng.random() < COURSE_SHARE else others)
+            body, title = composer.review(category, rng.choice(items[category]), rng.randint(1, 5))
+            if has_min_words(title, SHORTEST_TITLE) and normalized_body(body) not in held_out:
+                found.add((title, body))
+        pairs |= found
+    return sorted(pairs)
 
 
 def train_tokenizer(pairs: list[tuple[str, str]]) -> T5Tokenizer:
@@ -177,7 +191,7 @@ def pretrain(model, tokenizer, pairs: list[tuple[str, str]], steps: int, report=
     stop = tokenizer(".", add_special_tokens=False)["input_ids"]
     encoded = [tokenizer(list(column), add_special_tokens=False)["input_ids"] for column in zip(*pairs, strict=True)]
     sequences = [
-        (title, [*stop, *body][: LONGEST - len(title)], len(words.split()) >= SHORTEST_TITLE)
+        (title, [*stop, *body][: LONGEST - len(title)], has_min_words(words, SHORTEST_TITLE))
         for title, body, (words, _) in zip(*encoded, pairs, strict=True)
     ]
     sequences = [sequence for sequence in sequences if sequence[0] and len(sequence[1]) >= 4]
@@ -276,7 +290,8 @@ def write(folder: Path, steps: int) -> None:
         span=f"{MEAN_SPAN:.0f}",
         share=f"{TITLE_SHARE:.0%}",
         shortest=SHORTEST_TITLE,
-        extra=EXTRA_CORPORA,
+        extra=f"{EXTRA_TEXTS:,}",
+        course=f"{COURSE_SHARE:.0%}",
         seed=SEED,
     )
     (folder / "README.md").write_text(card, encoding="utf-8")
@@ -303,7 +318,7 @@ before fine-tuning it answers with sentinels such as `<extra_id_0>`.
 |---|---|
 | architecture | 2 encoder and 2 decoder layers, width 96, 3 heads, gated-GELU, an output layer of its own |
 | tokenizer | Unigram, trained on the same texts, {sentinels} sentinels |
-| pretraining texts | {texts} reviews, title first, both languages, all categories: the train splits of the embedded corpus and {extra} corpora composed from other seeds; no body of validation or test |
+| pretraining texts | {texts} reviews, title first, both languages: the train splits of the embedded corpus, and {extra} more a language, composed from another seed, of which {course} are about books and e-books; no body of validation or test |
 | objective | span corruption: {corruption} of the tokens hidden, mean span {span} (Raffel et al., 2020, <https://jmlr.org/papers/v21/20-074.html>); in {share} of the texts with a title of {shortest} words or more the hidden span is that title (after PEGASUS, Zhang et al., 2020, <https://arxiv.org/abs/1912.08777>) |
 | training | {steps} steps of {batch} reviews, {passes} passes; AdamW, cosine schedule; one CPU thread, seed {seed} |
 | loss | {first} over the first 100 steps, {last} over the last 100 (`pretraining_loss.csv`, curve below) |
@@ -316,7 +331,7 @@ one processor to another, and small differences grow during training.
 ## Limits
 
 - It has a head start that mT5 does not have. Its texts are reviews with their titles, and often the title is what is hidden. So the model has practised
-  on titles before fine-tuning, in every category. It has not seen a body of validation or test, but it has seen their phrase banks.
+  on titles before fine-tuning, of books most of all. It has not seen a body of validation or test, but it has seen their phrase banks.
 - It has seen our phrase banks only, so fine-tuning gains more on composed reviews than on individually written ones.
 - It knows a few thousand words about shopping. It is a teaching aid, not a summarizer.
 """

@@ -1,0 +1,119 @@
+"""What a lab says to its student: not attempted, wrong (with a hint) or right; and the table of it at the end.
+
+    with task("1 · clean_text"):
+        expect(clean_text("a<br>b"), "a b", hint="a tag becomes one space")
+"""
+
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+
+NOT_ATTEMPTED, WRONG, RIGHT = "not attempted", "wrong", "right"
+
+_outcomes: dict[str, tuple[str, str]] = {}
+
+
+@contextmanager
+def task(name: str) -> Iterator[None]:
+    """Record and say how the checks in the block end: not attempted, wrong or right.
+
+    Raises:
+        NotImplementedError: if the answer is still the stub.
+        AssertionError: if a check fails, or if the answer raises any other error.
+    """
+    try:
+        yield
+    except NotImplementedError:
+        _outcomes[name] = (NOT_ATTEMPTED, "")
+        message = f"{name}: {NOT_ATTEMPTED}. Put your code in place of `raise NotImplementedError`, run that cell, then this one."
+        raise NotImplementedError(message) from None
+    except AssertionError as error:
+        _outcomes[name] = (WRONG, str(error))
+        raise AssertionError(f"{name}: {WRONG}. {error}") from None
+    except Exception as error:
+        what = f"Your code raised {type(error).__name__}: {error}"
+        _outcomes[name] = (WRONG, what)
+        raise AssertionError(f"{name}: {WRONG}. {what}") from error
+    _outcomes[name] = (RIGHT, "")
+    print(f"{name}: {RIGHT}.")
+
+
+def expect(got, expected, hint: str, tolerance: float = 0.0) -> None:
+    """Compare an answer with what it should be: type-aware for tensors, arrays, tables and rows; numbers within `tolerance`.
+
+    Raises:
+        AssertionError: if they differ; the message says got, expected and the hint.
+    """
+    if not _same(got, expected, tolerance):
+        raise AssertionError(f"Got {_short(got)}, expected {_short(expected)}. Hint: {hint}")
+
+
+def expect_error(error: type[Exception], call: Callable[[], object], hint: str) -> None:
+    """Check that `call()` raises `error`.
+
+    Raises:
+        AssertionError: if it returns, or raises something else; the message says got, expected and the hint.
+    """
+    try:
+        got = f"the value {_short(call())}"
+    except error:
+        return
+    except NotImplementedError:
+        raise
+    except Exception as other:
+        got = f"{type(other).__name__}: {other}"
+    raise AssertionError(f"Got {got}, expected {error.__name__}. Hint: {hint}")
+
+
+def report():
+    """Return the student's own table: one row per task, in the order in which the checks were run first."""
+    import pandas as pd
+
+    rows = [(name, outcome, why) for name, (outcome, why) in _outcomes.items()]
+    return pd.DataFrame(rows, columns=["task", "outcome", "why"]).set_index("task")
+
+
+def _same(got, expected, tolerance: float) -> bool:
+    import numpy as np
+    import pandas as pd
+    import torch
+
+    if isinstance(expected, pd.DataFrame):
+        try:
+            pd.testing.assert_frame_equal(got, expected, check_dtype=False, rtol=0, atol=max(tolerance, 1e-12))
+        except AssertionError:
+            return False
+        return True
+    if isinstance(expected, torch.Tensor):
+        return (
+            isinstance(got, torch.Tensor)
+            and got.shape == expected.shape
+            and got.dtype == expected.dtype
+            and torch.allclose(got.double(), expected.double(), rtol=0, atol=tolerance, equal_nan=True)
+        )
+    if isinstance(expected, np.ndarray):
+        return np.shape(got) == expected.shape and np.allclose(got, expected, rtol=0, atol=tolerance, equal_nan=True)
+    if isinstance(expected, dict):
+        return (
+            isinstance(got, dict)
+            and list(map(str, sorted(got, key=str))) == list(map(str, sorted(expected, key=str)))
+            and all(_same(got[key], value, tolerance) for key, value in expected.items())
+        )
+    if isinstance(expected, (list, tuple)):
+        # A list where a tuple stands, or the reverse, is the same answer.
+        return (
+            isinstance(got, (list, tuple))
+            and len(got) == len(expected)
+            and all(_same(one, other, tolerance) for one, other in zip(got, expected, strict=True))
+        )
+    if isinstance(expected, bool):  # 1 == True in Python, and 1 is not an answer to a yes-or-no question
+        return isinstance(got, (bool, np.bool_)) and bool(got == expected)
+    if isinstance(expected, (int, float)):
+        return isinstance(got, (int, float, np.number)) and bool(
+            abs(got - expected) <= tolerance or (got != got and expected != expected)
+        )
+    return bool(got == expected)
+
+
+def _short(value, limit: int = 300) -> str:
+    text = repr(value)
+    return text if len(text) <= limit else text[: limit - 1] + "…"
