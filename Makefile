@@ -26,7 +26,7 @@ lab: .venv/notebooks.stamp
 
 # The lectures run again in nbval: every number that the prose quotes is compared, cell by cell.
 test: .venv/dev.stamp
-	$(BIN)/python -m pytest stages tests --nbval-lax --nbval-current-env --nbval-cell-timeout=600 -n 2 --dist loadfile
+	$(BIN)/python -m pytest stages quizzes tests --nbval-lax --nbval-current-env --nbval-cell-timeout=600 -n 2 --dist loadfile
 
 check: .venv/dev.stamp
 	$(BIN)/ruff check .

@@ -18,6 +18,8 @@ from resumen.setup import STAGES, diagnose
 app = typer.Typer(
     help="Resumen: a course on bilingual review summarization.", no_args_is_help=True, add_completion=False
 )
+quiz = typer.Typer(help="Check and build the quizzes (for instructors and contributors).", no_args_is_help=True)
+app.add_typer(quiz, name="quiz")
 console = Console()
 errors = Console(stderr=True)
 
@@ -30,6 +32,8 @@ print(_json.dumps({"results": globals().get("results", {}), "peak": _peak // (10
 
 def main() -> None:
     """Run a command; a mistake of the reader's costs one sentence and exit code 1, not a traceback."""
+    # jsonschema imports the grammars of this package for a check that nobody asks for: seconds. It does without them.
+    sys.modules.setdefault("rfc3987_syntax", None)
     try:
         app()
     except CourseError as error:
@@ -161,6 +165,119 @@ def notebooks(
         console.print(f"{path} …", markup=False)
         notebook, _ = run_notebook(path)
         write_notebook(normalize(notebook), path)
+
+
+@quiz.command("check")
+def quiz_check(
+    paths: Annotated[list[Path], typer.Argument(metavar="FILE", help="Quizzes, such as quizzes/stage1_corpus.yaml.")],
+) -> None:
+    """Say what is wrong with a quiz, one sentence per fault, with its line.
+
+    Keys are computed: this runs the Python in the file's `code` and `check`, so check only files that you trust.
+    """
+    from resumen.quiz.checks import faults
+
+    found = {path: faults(path) for path in paths}
+    for path, sentences in found.items():
+        for sentence in sentences:
+            errors.print(sentence, markup=False, highlight=False, soft_wrap=True)
+        if not sentences:
+            console.print(f"{path}: no faults", markup=False, highlight=False, soft_wrap=True)
+    if any(found.values()):
+        raise typer.Exit(1)
+
+
+@quiz.command("build")
+def quiz_build(
+    stages: Annotated[list[str] | None, typer.Argument(help="Stages to build; by default all.")] = None,
+    root: Annotated[Path, typer.Option(help="The repository.")] = Path("."),
+) -> None:
+    """Write the self-check notebooks, the questions that the package carries for them, and the graded quizzes in solutions/."""
+    from resumen.quiz.notebooks import build
+
+    for path in build(root, stages or STAGES):
+        console.print(str(path), markup=False, highlight=False, soft_wrap=True)
+
+
+@quiz.command("export")
+def quiz_export(
+    paths: Annotated[list[Path], typer.Argument(metavar="FILE", help="Quizzes, such as quizzes/stage1_corpus.yaml.")],
+    format: Annotated[str, typer.Option(help="gift (Moodle), qti (Canvas, needs the extra `qti`) or jupyterquiz.")],
+    language: Annotated[str, typer.Option(help="en or es.")] = "en",
+    output: Annotated[Path | None, typer.Option(help="File to write; by default standard output.")] = None,
+    pool: Annotated[str, typer.Option(help="self, graded (keep the file to yourself) or all.")] = "self",
+) -> None:
+    """Write quizzes in the format of another system."""
+    from resumen.quiz import load_quiz
+    from resumen.quiz.exports import export, select
+
+    data = export([select(load_quiz(path), pool) for path in paths], format, language)
+    if output is None:
+        sys.stdout.buffer.write(data)
+        return
+    try:
+        output.parent.mkdir(parents=True, exist_ok=True)
+        output.write_bytes(data)
+    except OSError as error:
+        raise CourseError(f"{output} cannot be written: {error.strerror}.") from None
+    console.print(str(output), markup=False, highlight=False, soft_wrap=True)
+
+
+@app.command()
+def check(
+    path: Annotated[Path, typer.Argument(metavar="FILE", help="Your lab, such as labs/stage1_corpus/lab.ipynb.")],
+    repair: Annotated[bool, typer.Option("--repair", help="Mend the notebook; a backup stays beside it.")] = False,
+    labs: Annotated[Path | None, typer.Option(help="Released labs to compare with; by default the course's.")] = None,
+) -> None:
+    """Run a lab and show what became of each task: not attempted, wrong (with the hint) or right.
+
+    Says which cells were damaged on the way through other programs, and how to repair them. It runs the code in the file.
+
+    Exit code 0: every task is right and nothing is damaged. 1: anything else. 2: an option that does not exist.
+    """
+    from resumen.grading import check as checks
+    from resumen.lab import RIGHT
+
+    cells = checks.read(path)
+    released = checks.released_lab(checks.find_stage(path, cells, labs or checks.LABS), labs or checks.LABS)
+    mended, faults = checks.mend(released, cells)
+    for sentence in faults:
+        errors.print(sentence, markup=False, highlight=False, soft_wrap=True)
+    if faults and repair:
+        backup = checks.repair(path, mended)
+        console.print(f"{path} is mended; as it was: {backup}", markup=False, highlight=False, soft_wrap=True)
+    elif repair:
+        console.print("Nothing to repair.")
+    with errors.status("Running the lab …"):
+        rows = checks.run(mended, path.parent, released)
+    table = Table("task", "outcome", "why")
+    for row in rows:
+        table.add_row(*(escape(text) for text in (row.task, row.outcome, row.why)))
+    console.print(table)
+    if (faults and not repair) or any(row.outcome not in (RIGHT, checks.ANSWERED) for row in rows):
+        raise typer.Exit(1)
+
+
+@app.command()
+def release(
+    stages: Annotated[list[str] | None, typer.Argument(help="Stages to release; by default all.")] = None,
+    check: Annotated[bool, typer.Option("--check", help="Change nothing; say what is wrong with labs/.")] = False,
+    root: Annotated[Path, typer.Option(help="The course.")] = Path("."),
+) -> None:
+    """Generate labs/ from solutions/, without solutions and hidden tests (for instructors and contributors)."""
+    from resumen.grading.check import pack
+    from resumen.grading.release import leaks
+    from resumen.grading.release import release as generate
+
+    if not check:
+        for path in [*generate(root, stages), *pack(root)]:
+            console.print(str(path), markup=False, highlight=False, soft_wrap=True)
+    faults = leaks(root)
+    for sentence in faults:
+        errors.print(sentence, markup=False, highlight=False, soft_wrap=True)
+    if faults:
+        raise typer.Exit(1)
+    console.print("labs/ is in step with solutions/ and holds no solution.")
 
 
 if __name__ == "__main__":

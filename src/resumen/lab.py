@@ -1,7 +1,7 @@
 """What a lab says to its student: not attempted, wrong (with a hint) or right; and the table of it at the end.
 
-    with task("1 · clean_text"):
-        expect(clean_text("a<br>b"), "a b", hint="a tag becomes one space")
+with task("1 · clean_text"):
+    expect(clean_text("a<br>b"), "a b", hint="a tag becomes one space")
 """
 
 from collections.abc import Callable, Iterator

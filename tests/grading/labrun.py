@@ -1,0 +1,258 @@
+"""Run a lab's cells as nbgrader scores them, without a kernel: hundreds of answers in a few seconds.
+
+One server process imports the libraries; each lab runs in a process forked from it, and the answers to a task in a process
+forked from that one. So an endless loop or a crash costs one answer.
+`test_nbgrader_agrees` shows that nbgrader's own scores are the same.
+"""
+
+import ast
+import builtins
+import gc
+import json
+import multiprocessing
+import os
+import re
+import signal
+import symtable
+import sys
+import tempfile
+import time
+import types
+from concurrent.futures import ProcessPoolExecutor
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+
+import nbformat
+
+LIBRARIES = ["datasets", "IPython", "pandas", "resumen.lab", "resumen.training", "torch", "transformers"]
+"""What labs import, and what takes seconds to import."""
+
+WALL_SECONDS = 120
+"""Most that one answer may take, on however busy a machine. The limit that matters is on its processor time."""
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """What became of a cell: `error` is "" if it raised nothing. Anything on stderr costs the points, right or not."""
+
+    error: str = ""
+    stderr: str = ""
+    seconds: float = 0.0
+
+    @property
+    def is_lost(self) -> bool:
+        return bool(self.error or self.stderr)
+
+
+@dataclass(frozen=True)
+class Task:
+    """A graded function or class: its answer cell, with the reference in it, and its test cell."""
+
+    function: str
+    answer: nbformat.NotebookNode
+    tests: nbformat.NotebookNode
+
+
+class Lab:
+    """A source notebook, and its tasks by the name of their function."""
+
+    def __init__(self, path: Path):
+        self.notebook = nbformat.read(path, as_version=4)
+        self.code = [cell for cell in self.notebook.cells if cell.cell_type == "code"]
+
+    @cached_property
+    def graded(self) -> list[nbformat.NotebookNode]:
+        return [cell for cell in self.notebook.cells if "nbgrader" in cell.metadata]
+
+    @cached_property
+    def tasks(self) -> dict[str, Task]:
+        tests = {cell.metadata.nbgrader.grade_id: cell for cell in self.graded}
+        tasks = {}
+        for cell in self.code:
+            meta = cell.metadata.get("nbgrader", {})
+            if meta.get("solution"):
+                function = answered(cell.source)
+                tasks[function] = Task(function, cell, tests[f"{meta.grade_id}-tests"])
+        return tasks
+
+    def run(self, answers: dict[str, str] | None = None) -> tuple[dict[str, Outcome], list[tuple[str, str, str]]]:
+        """Run the lab from top to bottom, with these answers in place of the reference's.
+
+        Returns:
+            The outcome of each code cell by its id, and the rows of `report()`: task, outcome, why.
+        """
+        sources = {task.answer.id: (answers or {}).get(task.function) for task in self.tasks.values()}
+        cells = [(cell.id, sources.get(cell.id) or cell.source) for cell in self.code]
+        outcomes, rows = in_fresh_process(_run_cells, cells)
+        return {name: Outcome(*outcome) for name, outcome in outcomes.items()}, rows
+
+    def run_answers(self, answers: list[tuple[str, str]], seconds: dict[str, float]) -> list[Outcome]:
+        """Run each (function, answer) with its task's own test cell, and return the outcomes of those cells.
+
+        Why its own cell is enough: `test_tasks_are_independent` proves from the sources that no other cell reads the name.
+
+        Args:
+            answers: the function's name and the source of its answer cell.
+            seconds: what each test cell takes with the reference: an answer that takes five times as long is stuck.
+        """
+        by_cell: dict[str, list[tuple[int, str, str, float]]] = {}
+        for number, (function, source) in enumerate(answers):
+            task = self.tasks[function]
+            limit = 1 + 5 * seconds[task.tests.id]
+            by_cell.setdefault(task.answer.id, []).append((number, source, task.tests.source, limit))
+        cells = [(cell.source, by_cell.get(cell.id, [])) for cell in self._needed_by_tasks()]
+        outcomes = in_fresh_process(_run_forks, cells)
+        return [Outcome(*outcomes[number]) for number in range(len(answers))]
+
+    def _needed_by_tasks(self) -> list[nbformat.NotebookNode]:
+        """Return the code cells that tasks depend on, in order: the answers, what comes before them, and what they read.
+
+        Left out are tests, on which nothing depends by the same proof, and the cells that only tell the story.
+        """
+        graded = {cell.id for cell in self.graded}
+        first = next(number for number, cell in enumerate(self.code) if cell.id in graded)
+        read = set().union(*(names(cell.source)[0] for cell in self.code if cell.id in graded))
+        needed = []
+        for cell in reversed(self.code[first:]):
+            reads, binds = names(cell.source)
+            if "solution" in cell.metadata.get("nbgrader", {}) and cell.metadata.nbgrader.solution:
+                needed.append(cell)
+            elif cell.id not in graded and binds & read:
+                needed.append(cell)
+                read |= reads
+        return self.code[:first] + needed[::-1]
+
+
+def answered(source: str) -> str:
+    """Return the name of the function or class that an answer cell defines around its solution."""
+    line = source[: source.index("### BEGIN SOLUTION")].count("\n") + 1
+    for node in ast.parse(source).body:
+        if isinstance(node, (ast.FunctionDef, ast.ClassDef)) and node.lineno <= line <= node.end_lineno + 1:
+            return node.name
+    raise ValueError(f"no function or class around the solution: {source[:60]!r}")
+
+
+def names(source: str) -> tuple[set[str], set[str]]:
+    """Return the names that a cell reads from the notebook's namespace and those that it binds there."""
+    reads, binds = set(), set()
+    top = symtable.symtable(_plain_python(source), "cell", "exec")
+    tables = [top]
+    for table in tables:
+        tables += table.get_children()
+        for symbol in table.get_symbols():
+            if table is top or symbol.is_global():
+                if symbol.is_referenced():
+                    reads.add(symbol.get_name())
+                if symbol.is_assigned() or symbol.is_imported():
+                    binds.add(symbol.get_name())
+    return reads, binds
+
+
+def _plain_python(source: str) -> str:
+    """Return a cell as Python: a line such as `%pip install` is not."""
+    from IPython.core.inputtransformer2 import TransformerManager
+
+    return TransformerManager().transform_cell(source)
+
+
+def untouched(source: str) -> str:
+    """Return an answer cell with the stub in place of its solution."""
+    region = r"^([ \t]*)### BEGIN SOLUTION.*?### END SOLUTION"
+    return re.sub(region, r"\1raise NotImplementedError", source, flags=re.DOTALL | re.MULTILINE)
+
+
+def in_fresh_process(function, *arguments):
+    """Return function(*arguments), run in a process that has the libraries and nothing else."""
+    context = multiprocessing.get_context("forkserver")
+    context.set_forkserver_preload(LIBRARIES)
+    with ProcessPoolExecutor(1, mp_context=context) as pool:
+        return pool.submit(function, *arguments).result()
+
+
+def _run_cells(cells):
+    cell_runner = _CellRunner()
+    outcomes = {name: cell_runner.run(source) for name, source in cells}
+    from resumen import lab
+
+    return outcomes, list(lab.report().reset_index().itertuples(index=False, name=None))
+
+
+def _run_forks(cells):
+    cell_runner = _CellRunner()
+    outcomes = {}
+    for source, answers in cells:
+        gc.collect()
+        gc.freeze()  # or the first collection in each fork would copy the whole of memory
+        # To fork for each answer would take longer than to run it. Those to one task share a fork, each with a copy of the
+        # namespace; the reference goes last. If it is lost, an answer has left something behind: each gets its own fork.
+        control = [(None, source, *answers[0][2:])] if answers else []
+        shared = _run_in_forks(cell_runner, [*answers, *control])
+        if control and any(shared.pop(None)[:2]):
+            shared = {name: out for one in answers for name, out in _run_in_forks(cell_runner, [one]).items()}
+        outcomes |= shared
+        cell_runner.run(source)
+    return outcomes
+
+
+def _run_in_forks(cell_runner, answers) -> dict:
+    """Run answers one after the other in a fork of this process. One that is stuck or crashes ends it: the rest get another."""
+    outcomes = {}
+    while answers:
+        reader, writer = os.pipe()
+        process = os.fork()
+        if process == 0:
+            try:
+                with open(writer, "w") as pipe:
+                    for _, answer, tests, limit in answers:
+                        # When a timer runs out, the operating system ends the process: no code can hold that up.
+                        signal.setitimer(signal.ITIMER_PROF, limit)
+                        signal.setitimer(signal.ITIMER_REAL, WALL_SECONDS)
+                        print(json.dumps(cell_runner.run_both(answer, tests)), file=pipe, flush=True)
+            finally:
+                os._exit(0)
+        os.close(writer)
+        with open(reader) as pipe:
+            done = [json.loads(line) for line in pipe]
+        os.waitpid(process, 0)
+        if len(done) < len(answers):
+            done.append(("the process ended before the cell did: stuck, killed or crashed", "", answers[len(done)][3]))
+        outcomes |= {number: outcome for (number, *_), outcome in zip(answers, done, strict=False)}
+        answers = answers[len(done) :]
+    return outcomes
+
+
+class _CellRunner:
+    """A stand-in for a kernel: one namespace, and what a cell raises or writes to stderr."""
+
+    def __init__(self):
+        from IPython.display import display
+
+        builtins.display = display  # as in a notebook
+        main = sys.modules["__main__"] = types.ModuleType("__main__")
+        self.namespace = main.__dict__
+        # Libraries write to file descriptor 2 too: compiled code, and loggers that were set up before this.
+        with tempfile.TemporaryFile() as stderr:
+            os.dup2(stderr.fileno(), 2)
+        os.dup2(os.open(os.devnull, os.O_WRONLY), 1)
+
+    def run(self, source: str) -> tuple[str, str, float]:
+        error, started = "", time.process_time()
+        os.ftruncate(2, 0)
+        os.lseek(2, 0, os.SEEK_SET)
+        try:
+            exec(compile(_plain_python(source), "<cell>", "exec"), self.namespace)
+        except BaseException as caught:  # SystemExit too
+            error = f"{type(caught).__name__}: {caught}"
+        seconds = time.process_time() - started
+        sys.stdout.flush()
+        sys.stderr.flush()
+        return error[:2000], os.pread(2, 2000, 0).decode(errors="replace"), seconds
+
+    def run_both(self, answer: str, tests: str) -> tuple[str, str, float]:
+        """Run an answer, then its tests, in a copy of the namespace, and return the outcome of the tests."""
+        before, self.namespace = self.namespace, dict(self.namespace)
+        self.run(answer)
+        outcome = self.run(tests)
+        self.namespace = before
+        return outcome

@@ -1,0 +1,293 @@
+"""The labs' proof: what each answer is worth. A mistake costs its own task, and no right answer costs anything."""
+
+import ast
+import functools
+import inspect
+import os
+import re
+from pathlib import Path
+
+import nbformat
+import pytest
+import yaml
+from labrun import Lab, answered, names, untouched
+from mutation import equivalent, mutants
+
+from resumen.lab import NOT_ATTEMPTED, RIGHT, WRONG
+
+ROOT = Path(__file__).parents[2]
+
+FUNCTIONS = {
+    "stage1_corpus": """clean_text drop_invalid filter_categories has_min_words deduplicate remove_leakage build_bilingual
+        length_stats""",
+    "stage2_tokenization": """preprocess tokenize_corpus shift_right collate fertility truncation_rate decode_labels""",
+    "stage3_rouge_baseline": """tokenize_words rouge_n rouge_l rouge_lsum split_sentences lead_k oracle_sentence
+        evaluate_system paired_bootstrap""",
+    "stage4_trainer": """make_compute_metrics make_training_arguments build_trainer overfit_one_batch best_epoch NanGuard
+        verdict""",
+    "stage5_accelerate": """train_epoch evaluate save_checkpoint Summarizer novel_ngram_rate unsupported_numbers
+        wrong_language model_card""",
+}
+"""What each lab asks for. Later stages and other people's answers use exactly these names."""
+
+HIDDEN = re.compile(r"^### BEGIN HIDDEN TESTS$.*?^### END HIDDEN TESTS$", flags=re.DOTALL | re.MULTILINE)
+
+WRONG_ANSWERS, RIGHT_ANSWERS = 4, 2
+"""How many of each a function needs in mutants/."""
+
+runs_labs = [
+    pytest.mark.slow,
+    pytest.mark.skipif(not hasattr(os, "fork"), reason="answers run in forks of one process, which Windows has not"),
+]
+
+labs = functools.cache(lambda stage: Lab(ROOT / "solutions" / stage / "lab.ipynb"))
+
+
+@pytest.fixture(params=[path.parent.name for path in sorted(ROOT.glob("solutions/*/lab.ipynb"))])
+def stage(request):
+    return request.param
+
+
+@pytest.fixture
+def lab(stage):
+    return labs(stage)
+
+
+# The notebook ---------------------------------------------------------------------------------------------------------
+
+
+def test_every_function_has_its_task(lab, stage):
+    assert sorted(lab.tasks) == sorted(FUNCTIONS[stage].split())
+
+
+def test_points(lab):
+    points = {cell.id: cell.metadata.nbgrader.points for cell in lab.graded if cell.metadata.nbgrader.grade}
+    written = [cell for cell in lab.graded if cell.metadata.nbgrader.grade and cell.metadata.nbgrader.solution]
+    assert sum(points.values()) == 100
+    assert set(points) == {task.tests.id for task in lab.tasks.values()} | {cell.id for cell in written}
+    (cell,) = written
+    assert 0 < points[cell.id] <= 15
+    assert cell.cell_type == "markdown"
+    prose = "\n".join(cell.source for cell in lab.notebook.cells if cell.cell_type == "markdown")
+    for task in lab.tasks.values():
+        assert re.search(rf"## .*{task.function}.*\b{points[task.tests.id]} points", prose), task.function
+
+
+def test_first_code_cell_is_that_of_the_lectures(lab, stage):
+    lecture = nbformat.read(ROOT / "stages" / stage / "lecture.ipynb", as_version=4)
+    assert lab.code[0].source == next(cell.source for cell in lecture.cells if cell.cell_type == "code")
+
+
+def test_answer_cells(lab):
+    """One solution region each, which is the body of the function: a stub is left when it is cleared."""
+    for task in lab.tasks.values():
+        for marker in ("### BEGIN SOLUTION", "### END SOLUTION"):
+            assert task.answer.source.count(marker) == 1, task.function
+        stub = untouched(task.answer.source)
+        assert ast.get_docstring(_definition(stub, task.function)), task.function
+        assert stub.rstrip().endswith("raise NotImplementedError"), task.function
+        assert answered(task.answer.source) == task.function
+
+
+def _definition(source, name):
+    return next(node for node in ast.parse(source).body if getattr(node, "name", None) == name)
+
+
+def test_visible_and_hidden_tests(lab):
+    for task in lab.tasks.values():
+        source = task.tests.source
+        assert len(HIDDEN.findall(source)) == 1, task.function
+        assert "assert" in HIDDEN.search(source)[0], task.function
+        assert len(re.findall(r"\bexpect(?:_error)?\(", HIDDEN.sub("", source))) >= 3, task.function
+        # nbgrader takes the value of a bare last expression for partial credit.
+        last = ast.parse(source).body[-1]
+        assert not isinstance(last, ast.Expr), task.function
+
+
+def test_tasks_are_independent(lab):
+    """No cell reads a name that another task's cells bound last: so a wrong answer cannot reach another task.
+
+    This is what lets the tests below run an answer with its own test cell only.
+    """
+    task_of = {cell.id: task.function for task in lab.tasks.values() for cell in (task.answer, task.tests)}
+    bound_by: dict[str, str | None] = {}
+    faults = []
+    for cell in lab.code:
+        own = task_of.get(cell.id)
+        reads, binds = names(cell.source)
+        others = {name: bound_by[name] for name in reads - binds if bound_by.get(name, own) not in (None, own)}
+        faults += [f"{cell.id} reads {name!r} from {task}" for name, task in sorted(others.items())]
+        faults += [f"{cell.id} binds {name!r}" for name in sorted(binds & set(lab.tasks) - {own})]
+        bound_by |= dict.fromkeys(binds, own)
+    assert faults == []
+
+
+# Whole runs -----------------------------------------------------------------------------------------------------------
+
+
+reference = functools.cache(lambda stage: labs(stage).run())
+
+
+class TestRuns:
+    pytestmark = runs_labs
+
+    def test_reference(self, stage, lab):
+        outcomes, rows = reference(stage)
+        assert {name: outcome for name, outcome in outcomes.items() if outcome.is_lost} == {}
+        assert [outcome for _, outcome, _ in rows] == [RIGHT] * len(lab.tasks)
+
+    def test_untouched(self, lab):
+        outcomes, rows = lab.run({task.function: untouched(task.answer.source) for task in lab.tasks.values()})
+        tests = {task.tests.id for task in lab.tasks.values()}
+        assert {name for name, outcome in outcomes.items() if outcome.is_lost} == tests
+        for name in tests:
+            assert outcomes[name].error.startswith("NotImplementedError: ")
+            assert NOT_ATTEMPTED in outcomes[name].error
+        assert [outcome for _, outcome, _ in rows] == [NOT_ATTEMPTED] * len(tests)
+
+    @pytest.mark.parametrize("start", [0, 1], ids=["odd", "even"])
+    def test_wrong_answers_in_every_second_task(self, lab, stage, start):
+        """They lose their tasks and no other, in one run of the whole notebook, which goes to its end."""
+        wrong = {one["function"]: one["code"] for one in listed(stage) if one["loses"]}
+        chosen = list(lab.tasks)[start::2]
+        outcomes, rows = lab.run({function: wrong[function] for function in chosen})
+        lost = {name for name, outcome in outcomes.items() if outcome.is_lost}
+        assert lost == {lab.tasks[function].tests.id for function in chosen}
+        assert all(outcomes[name].error.startswith("AssertionError: ") for name in lost), outcomes
+        # The student sees RIGHT where only a hidden test fails.
+        assert {outcome for _, outcome, _ in rows} <= {RIGHT, WRONG}
+
+
+# Answers, one by one --------------------------------------------------------------------------------------------------
+
+
+@functools.cache
+def listed(stage):
+    """Return the answers in mutants/: wrong ones that students give, and right ones written another way."""
+    return yaml.safe_load((Path(__file__).parent / "mutants" / f"{stage}.yaml").read_text(encoding="utf-8"))
+
+
+def noisy(function, source):
+    """Return the reference, which now warns, logs and writes to stderr whenever it is called."""
+
+    def make_noisy(call):
+        import functools
+        import logging
+        import sys
+        import warnings
+
+        @functools.wraps(call)
+        def wrapper(*args, **kwargs):
+            warnings.warn("this takes long", stacklevel=2)
+            logging.getLogger("student").warning("half done")
+            print("50 %", file=sys.stderr)
+            return call(*args, **kwargs)
+
+        return wrapper
+
+    if isinstance(_definition(source, function), ast.ClassDef):
+        made = f"{function}.__init__ = make_noisy({function}.__init__)"
+    else:
+        made = f"{function} = make_noisy({function})"
+    return "\n".join([source, inspect.cleandoc("\n" + inspect.getsource(make_noisy)), made])
+
+
+@functools.cache
+def tried(stage):
+    """Run all answers to a lab's tasks at once, and return (kind, function, name, outcome) of each."""
+    lab = labs(stage)
+    outcomes, _ = reference(stage)
+    answers = [("listed", one["function"], one["name"], one["code"]) for one in listed(stage)]
+    for task in lab.tasks.values():
+        answers.append(("noisy", task.function, "noisy", noisy(task.function, task.answer.source)))
+        answers += [("made", task.function, one.name, one.code) for one in mutants(task.function, task.answer.source)]
+    seconds = {name: outcome.seconds for name, outcome in outcomes.items()}
+    results = lab.run_answers([(function, code) for _, function, _, code in answers], seconds)
+    return [(*answer[:3], result) for answer, result in zip(answers, results, strict=True)]
+
+
+class TestAnswers:
+    pytestmark = runs_labs
+
+    def test_enough_are_listed(self, stage):
+        names = [one["name"] for one in listed(stage)]
+        assert len(names) == len(set(names))
+        for function in FUNCTIONS[stage].split():
+            mine = [one["loses"] for one in listed(stage) if one["function"] == function]
+            assert mine.count([function]) >= WRONG_ANSWERS, function
+            assert mine.count([]) >= RIGHT_ANSWERS, function
+            assert mine.count([function]) + mine.count([]) == len(mine), function
+
+    def test_wrong_answers_lose_their_task(self, stage):
+        wrong = {one["name"] for one in listed(stage) if one["loses"]}
+        results = {name: result for kind, _, name, result in tried(stage) if kind == "listed" and name in wrong}
+        assert [name for name, result in results.items() if not result.is_lost] == []
+        # What the student reads is a sentence, not the traceback of a test that did not expect this.
+        silent = [name for name, result in results.items() if not re.match(r"AssertionError: .", result.error)]
+        assert [(name, results[name]) for name in silent] == []
+
+    def test_right_answers_keep_their_points(self, stage):
+        right = {one["name"] for one in listed(stage) if not one["loses"]}
+        lost = [
+            (name, result)
+            for kind, _, name, result in tried(stage)
+            if kind == "listed" and name in right and result.is_lost
+        ]
+        assert lost == []
+
+    def test_noise_costs_nothing(self, stage):
+        lost = [(function, result) for kind, function, _, result in tried(stage) if kind == "noisy" and result.is_lost]
+        assert lost == []
+
+    def test_small_mistakes_lose_their_task(self, stage, record_property):
+        """Mutants of the reference: those that live are listed in survivors.yaml, each with the reason."""
+        made = [(function, name, result.is_lost) for kind, function, name, result in tried(stage) if kind == "made"]
+        alive = {(function, name) for function, name, is_lost in made if not is_lost}
+        same = {(function, name) for function, some in equivalent(stage).items() for name in some}
+        assert sorted(alive - same) == [], "write a hidden test for each, or say in survivors.yaml why none can be"
+        assert sorted(same - alive) == [], "no longer survive: take them out of survivors.yaml"
+
+
+@pytest.mark.slow
+def test_nbgrader_agrees(tmp_path, root, monkeypatch):
+    """nbgrader's own autograder gives the scores that the runs above predict: nothing, everything, all but one task."""
+    import sys
+
+    from nbgrader.api import Gradebook
+    from nbgrader.apps import NbGraderAPI
+    from traitlets.config import Config
+
+    monkeypatch.setenv("PATH", os.pathsep.join((str(Path(sys.executable).parent), os.environ["PATH"])))
+    stage, function = "stage1_corpus", "has_min_words"
+    lab = labs(stage)
+    source = tmp_path / "source" / stage / "lab.ipynb"
+    source.parent.mkdir(parents=True)
+    source.write_bytes((root / "solutions" / stage / "lab.ipynb").read_bytes())
+    config = Config()
+    config.CourseDirectory.root = str(tmp_path)
+    config.CourseDirectory.db_url = f"sqlite:///{tmp_path / 'gradebook.db'}"
+    config.Execute.timeout = 300
+    api = NbGraderAPI(config=config)
+    assert api.generate_assignment(stage)["success"]
+    wrong = next(one["code"] for one in listed(stage) if one["function"] == function and one["loses"])
+    answers = {task.function: task.answer.source for task in lab.tasks.values()}
+    students = {"untouched": {}, "reference": answers, "mistaken": {**answers, function: wrong}}
+    scores = {}
+    for student, given in students.items():
+        notebook = nbformat.read(tmp_path / "release" / stage / "lab.ipynb", as_version=4)
+        for task in lab.tasks.values():
+            cell = next(cell for cell in notebook.cells if cell.id == task.answer.id)
+            cell.source = given.get(task.function, cell.source)
+        handed_in = tmp_path / "submitted" / student / stage / "lab.ipynb"
+        handed_in.parent.mkdir(parents=True)
+        nbformat.write(notebook, handed_in)
+        result = api.autograde(stage, student)
+        assert result["success"], result
+        with Gradebook(config.CourseDirectory.db_url) as gradebook:
+            grades = gradebook.find_submission_notebook("lab", stage, student).grades
+            scores[student] = {grade.name: grade.auto_score for grade in grades if grade.auto_score is not None}
+    points = {task.tests.id: task.tests.metadata.nbgrader.points for task in lab.tasks.values()}
+    automatic = {student: {name: some[name] for name in points} for student, some in scores.items()}
+    assert automatic["untouched"] == dict.fromkeys(points, 0)
+    assert automatic["reference"] == points
+    assert automatic["mistaken"] == {**points, lab.tasks[function].tests.id: 0}
