@@ -121,6 +121,15 @@ def test_the_theme_of_the_notebook_wins(show, small, attributes, system, paper):
     assert violations(page) == []
 
 
+def test_the_style_of_jupyterlab_does_not_leak_in(show, small):
+    page = show(small, ' class="jp-ThemedContainer jp-RenderedHTMLCommon" data-jp-theme-light="false"')
+    theirs = ".jp-ThemedContainer.jp-RenderedHTMLCommon"
+    page.add_style_tag(content=f"{theirs} pre, {theirs} :not(pre) > code {{ background: white; }}")
+    page.add_style_tag(content=f"{theirs} :is(code, p, li, legend, pre) {{ color: black; }}")
+    answer_all(page, small)
+    assert violations(page) == []
+
+
 def test_the_keyboard_is_enough(show, small):
     """Tab to the language, arrows and Enter in radio buttons, Space in checkboxes, Enter in the box, and start again."""
     page = show(small)
