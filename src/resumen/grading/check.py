@@ -249,8 +249,8 @@ def _row(tests: nbformat.NotebookNode, answer: nbformat.NotebookNode | None, die
     if failed:
         return Row(name, WRONG, f"The answer cell itself does not run: {failed[0]}: {failed[1]}")
     if error is None:
-        # A kernel that died leaves the cells from there on without a number.
-        is_run = not died or tests.execution_count is not None
+        # When the kernel dies, the cell that killed it may look like one that ran: only its own words tell.
+        is_run = not died or any(f": {RIGHT}." in output.get("text", "") for output in tests.outputs)
         return Row(name, RIGHT) if is_run else Row(name, WRONG, "Not run: the kernel died in this task or before it.")
     kind, message = error
     if kind == "NotImplementedError":
