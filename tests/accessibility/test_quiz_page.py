@@ -8,7 +8,7 @@ import shutil
 import pytest
 
 from resumen.quiz import SELF_CHECKS, Quiz, load_quiz
-from resumen.quiz.render import render, self_check
+from resumen.quiz.render import render
 from resumen.setup import STAGES
 
 sync_api = pytest.importorskip("playwright.sync_api", reason="playwright is not installed: see this file's first lines")
@@ -87,7 +87,7 @@ def answer(form, question, right=True):
 
 
 def answer_all(page, quiz, right=lambda number: True):
-    for number, question in enumerate(self_check(quiz)):
+    for number, question in enumerate(quiz.pool("self")):
         answer(page.locator(f"form#{question.id}"), question, right(number))
 
 

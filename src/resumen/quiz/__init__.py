@@ -10,6 +10,9 @@ import yaml
 
 from resumen.profiles import DATA, CourseError
 
+LANGUAGES = {"en": "English", "es": "Spanish"}
+POOLS = ("self", "graded")
+
 Text = dict[str, str]
 """Markdown in each language: `{"en": ..., "es": ...}`."""
 
@@ -79,6 +82,10 @@ class Quiz:
     stage: str
     title: Text
     questions: tuple[Question, ...]
+
+    def pool(self, name: str) -> tuple[Question, ...]:
+        """Return the questions of one pool. The keys of `graded` must not reach a student."""
+        return tuple(question for question in self.questions if question.pool == name)
 
 
 def load_quiz(path: str | Path) -> Quiz:

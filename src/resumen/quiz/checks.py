@@ -17,7 +17,7 @@ import yaml
 from jsonschema import Draft202012Validator
 
 from resumen.profiles import CourseError
-from resumen.quiz import Question, Quiz, load_quiz
+from resumen.quiz import LANGUAGES, Question, Quiz, load_quiz
 from resumen.quiz.answers import near
 from resumen.setup import STAGES
 
@@ -26,7 +26,6 @@ FEWEST_QUESTIONS = 12
 FEWEST_GRADED = 3
 FEWEST_PER_OBJECTIVE = 2
 MOST_CODE_LINES = 12
-LANGUAGE_NAMES = {"en": "English", "es": "Spanish"}
 
 Fault = tuple[tuple, str]
 """Where in the data, such as `("questions", 3, "prompt")`, and the sentence."""
@@ -156,15 +155,15 @@ def _name(data: object, where: tuple) -> str:
 def _in_words(error, where: tuple) -> str:
     """Say to an instructor what a JSON Schema error means."""
     field, value, rule = where[-1] if where else "the file", error.instance, error.validator_value
-    if field in LANGUAGE_NAMES:
+    if field in LANGUAGES:
         if error.validator == "type" and value is not None:
-            return f"`{where[-2]}` in {LANGUAGE_NAMES[field]} is {value!r}, which is not text: put it in quotes"
-        return f"`{where[-2]}` is blank in {LANGUAGE_NAMES[field]}"
+            return f"`{where[-2]}` in {LANGUAGES[field]} is {value!r}, which is not text: put it in quotes"
+        return f"`{where[-2]}` is blank in {LANGUAGES[field]}"
     field = f"entry {field + 1}" if isinstance(field, int) else f"`{field}`" if where else field
     if error.validator == "required":
         missing = next(name for name in rule if f"{name!r} is" in error.message)
-        if missing in LANGUAGE_NAMES:
-            return f"{field} has no {LANGUAGE_NAMES[missing]} text (`{missing}`)"
+        if missing in LANGUAGES:
+            return f"{field} has no {LANGUAGES[missing]} text (`{missing}`)"
         return f"`{missing}` is missing"
     if error.validator == "not":
         return f"{field} has no place in a question of this type"
@@ -260,7 +259,7 @@ def _repeats(quiz: Quiz) -> Iterator[Fault]:
             if key in seen:
                 yield (
                     ("questions", index, "prompt", language),
-                    f"{question.id}: {seen[key]} has the same {LANGUAGE_NAMES[language]} prompt.",
+                    f"{question.id}: {seen[key]} has the same {LANGUAGES[language]} prompt.",
                 )
             seen.setdefault(key, question.id)
         seen["id", question.id] = question.id
@@ -285,7 +284,7 @@ def _balance_faults(quiz: Quiz, objectives: list[str]) -> Iterator[str]:
         if len(keys) != 1:
             continue
         places[question.choices.index(keys[0]) + 1] += 1
-        for language in LANGUAGE_NAMES:
+        for language in LANGUAGES:
             others = [len(choice.text[language]) for choice in question.choices if not choice.right]
             longest[language] += len(keys[0].text[language]) > max(others)
     for place, count in places.items():
@@ -293,7 +292,7 @@ def _balance_faults(quiz: Quiz, objectives: list[str]) -> Iterator[str]:
             yield f"choice {place} is right in {count} of {len(singles)} single questions: move some of them"
     for language, count in longest.items():
         if 2 * count >= len(singles) > 1:
-            yield f"the right choice is the longest in {count} of {len(singles)} single questions in {LANGUAGE_NAMES[language]}: shorten some of them"
+            yield f"the right choice is the longest in {count} of {len(singles)} single questions in {LANGUAGES[language]}: shorten some of them"
 
 
 # Values

@@ -11,12 +11,10 @@ from html import escape
 from textwrap import indent
 
 from resumen.profiles import CourseError
-from resumen.quiz import Question, Quiz
+from resumen.quiz import LANGUAGES, POOLS, Question, Quiz
 from resumen.quiz.render import markdown
 
 FORMATS = ("gift", "qti", "jupyterquiz")
-LANGUAGES = ("en", "es")
-POOLS = ("self", "graded", "all")
 OUTPUT = {"en": "Output:", "es": "Salida:"}
 OTHER_NUMBER = {"en": "No. Work it out once more.", "es": "No. Vuelve a calcularlo."}
 
@@ -47,9 +45,9 @@ def select(quiz: Quiz, pool: str) -> Quiz:
     Raises:
         CourseError: if there is no such pool, or no question in it.
     """
-    if pool not in POOLS:
-        raise CourseError(f"There is no pool {pool!r}: choose {', '.join(POOLS)}.")
-    questions = tuple(question for question in quiz.questions if pool in ("all", question.pool))
+    if pool not in (*POOLS, "all"):
+        raise CourseError(f"There is no pool {pool!r}: choose {', '.join(POOLS)}, all.")
+    questions = quiz.questions if pool == "all" else quiz.pool(pool)
     if not questions:
         raise CourseError(f"The quiz of {quiz.stage} has no question with `pool: {pool}`.")
     return replace(quiz, questions=questions)

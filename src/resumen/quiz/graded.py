@@ -23,10 +23,6 @@ except ImportError:  # on Colab
     import resumen"""
 """The first code cell of every notebook of the course."""
 
-BADGE = (
-    "[![Open in Colab](https://colab.research.google.com/assets/colab-badge.svg)]"
-    "(https://colab.research.google.com/github/resumen-course/resumen/blob/v{version}/labs/{stage}/quiz.ipynb)"
-)
 
 INTRODUCTION = """\
 # {en} · {es}
@@ -63,12 +59,12 @@ def graded_notebook(quiz: Quiz) -> nbformat.NotebookNode:
     Raises:
         CourseError: if the quiz has no question with `pool: graded`.
     """
-    questions = [question for question in quiz.questions if question.pool == "graded"]
+    questions = quiz.pool("graded")
     if not questions:
         raise CourseError(f"The quiz of {quiz.stage} has no question with `pool: graded`.")
     introduction = INTRODUCTION.format(
         **quiz.title,
-        badge=BADGE.format(version=__version__, stage=quiz.stage),
+        badge=colab_badge(f"labs/{quiz.stage}/quiz.ipynb"),
         questions=len(questions),
         points=sum(question.points for question in questions),
     )
@@ -84,6 +80,13 @@ def graded_notebook(quiz: Quiz) -> nbformat.NotebookNode:
         "language_info": {"name": "python"},
     }
     return new_notebook(cells=cells, metadata=metadata)
+
+
+def colab_badge(path: str) -> str:
+    """Return the Markdown of the button that opens a notebook of the repository on Colab."""
+    colab = "https://colab.research.google.com"
+    notebook = f"{colab}/github/resumen-course/resumen/blob/v{__version__}/{path}"
+    return f"[![Open in Colab]({colab}/assets/colab-badge.svg)]({notebook})"
 
 
 def right_letters(question: Question) -> str:
@@ -123,7 +126,7 @@ def _test(question: Question) -> str:
     letters = LETTERS[: len(question.choices)]
     key = right_letters(question)
     reasons = "".join(
-        f"    {_quoted(letter)}: {_quoted(_both(choice.reason))},\n"
+        f"    {_quoted(letter)}: {_quoted(_bilingual(choice.reason))},\n"
         for letter, choice in zip(LETTERS, question.choices, strict=False)
     )
     if question.type == "single":
@@ -140,7 +143,7 @@ def _test(question: Question) -> str:
     else:
         helper, form = "a_number", f"a_number({name})"
         hidden = (
-            f"from resumen.quiz.answers import near\n\nreason = {_quoted(_both(question.reason))}\n"
+            f"from resumen.quiz.answers import near\n\nreason = {_quoted(_bilingual(question.reason))}\n"
             f"assert near(chosen, {question.answer!r}, {question.tolerance!r}), "
             f'f"got {{chosen}}, expected {question.answer!r}. {{reason}}"'
         )
@@ -150,7 +153,7 @@ def _test(question: Question) -> str:
     )
 
 
-def _both(reason: dict[str, str]) -> str:
+def _bilingual(reason: dict[str, str]) -> str:
     return "\n".join(reason[language].strip() for language in ("en", "es"))
 
 

@@ -8,15 +8,14 @@ import nbformat
 import yaml
 from nbformat.v4 import new_code_cell, new_markdown_cell, new_notebook, new_output
 
-from resumen import __version__
 from resumen.execution import normalize, write_notebook
 from resumen.quiz import Quiz, load_quiz
-from resumen.quiz.graded import FIRST_CELL, graded_notebook
+from resumen.quiz.graded import FIRST_CELL, colab_badge, graded_notebook
 from resumen.quiz.render import plain_text, render
 
 INTRODUCTION = """# {title[en]} · {title[es]}
 
-[![Open in Colab](https://colab.research.google.com/assets/colab-badge.svg)](https://colab.research.google.com/github/resumen-course/resumen/blob/v{version}/quizzes/{stage}.ipynb)
+{badge}
 
 Run both cells, answer, and choose *Check*: you get the reason for what you chose, and a score at the end that only you see.
 
@@ -29,7 +28,7 @@ def self_check_notebook(quiz: Quiz) -> nbformat.NotebookNode:
     name = f"quiz-{quiz.stage.split('_')[0]}"
     cells = [
         new_markdown_cell(
-            INTRODUCTION.format(title=quiz.title, version=__version__, stage=quiz.stage), id=f"{name}-title"
+            INTRODUCTION.format(title=quiz.title, badge=colab_badge(f"quizzes/{quiz.stage}.ipynb")), id=f"{name}-title"
         ),
         new_code_cell(FIRST_CELL, id=f"{name}-import"),
         new_code_cell(

@@ -47,14 +47,9 @@ DARK = {
 }
 
 
-def self_check(quiz: Quiz) -> tuple[Question, ...]:
-    """Return the questions of the self-check, in order: the keys of the others must not reach a student."""
-    return tuple(question for question in quiz.questions if question.pool == "self")
-
-
 def render(quiz: Quiz) -> str:
     """Return the self-check as an HTML fragment with its own style and script. The same quiz gives the same text."""
-    questions = self_check(quiz)
+    questions = quiz.pool("self")
     title = f"quiz-{quiz.stage}"
     body = "\n".join(_question(question, number, len(questions)) for number, question in enumerate(questions, start=1))
     return f"""<style>
@@ -87,7 +82,7 @@ def plain_text(quiz: Quiz) -> str:
     for language, (answers, output) in words.items():
         parts.append(quiz.title[language])
         keys = []
-        for number, question in enumerate(self_check(quiz), start=1):
+        for number, question in enumerate(quiz.pool("self"), start=1):
             letters = dict(zip("abcde", question.choices, strict=False))
             parts.append(f"{number}. {question.prompt[language].strip()}")
             if question.code:
