@@ -4,8 +4,11 @@ with task("1 · clean_text"):
     expect(clean_text("a<br>b"), "a b", hint="a tag becomes one space")
 """
 
+import io
+import logging
+import warnings
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, redirect_stderr
 
 NOT_ATTEMPTED, WRONG, RIGHT = "not attempted", "wrong", "right"
 
@@ -14,14 +17,15 @@ _outcomes: dict[str, tuple[str, str]] = {}
 
 @contextmanager
 def task(name: str) -> Iterator[None]:
-    """Record and say how the checks in the block end: not attempted, wrong or right.
+    """Record and say how the checks in the block end: not attempted, wrong or right. The block is `quiet`.
 
     Raises:
         NotImplementedError: if the answer is still the stub.
         AssertionError: if a check fails, or if the answer raises any other error.
     """
     try:
-        yield
+        with quiet():
+            yield
     except NotImplementedError:
         _outcomes[name] = (NOT_ATTEMPTED, "")
         message = f"{name}: {NOT_ATTEMPTED}. Put your code in place of `raise NotImplementedError`, run that cell, then this one."
@@ -29,12 +33,29 @@ def task(name: str) -> Iterator[None]:
     except AssertionError as error:
         _outcomes[name] = (WRONG, str(error))
         raise AssertionError(f"{name}: {WRONG}. {error}") from None
-    except Exception as error:
-        what = f"Your code raised {type(error).__name__}: {error}"
-        _outcomes[name] = (WRONG, what)
-        raise AssertionError(f"{name}: {WRONG}. {what}") from error
     _outcomes[name] = (RIGHT, "")
     print(f"{name}: {RIGHT}.")
+
+
+@contextmanager
+def quiet() -> Iterator[None]:
+    """Hide what an answer logs or warns of, and its progress bars: nbgrader gives no points for a cell that writes to stderr.
+
+    Raises:
+        NotImplementedError: if the answer is still the stub.
+        AssertionError: if a check fails, or if the answer raises any other error; the message names it.
+    """
+    logging.disable(logging.CRITICAL)
+    try:
+        with warnings.catch_warnings(), redirect_stderr(io.StringIO()):
+            warnings.simplefilter("ignore")
+            yield
+    except (AssertionError, NotImplementedError):
+        raise
+    except Exception as error:
+        raise AssertionError(f"Your code raised {type(error).__name__}: {error}") from error
+    finally:
+        logging.disable(logging.NOTSET)
 
 
 def expect(got, expected, hint: str, tolerance: float = 0.0) -> None:
