@@ -11,6 +11,7 @@ import argparse
 import contextlib
 import io
 import json
+import math
 import os
 import re
 import shutil
@@ -288,7 +289,8 @@ def train(
         rows, batch_size=options.batch_size // options.pieces, sampler=sampler, collate_fn=make_collator(model)
     )
     optimizer = torch.optim.AdamW(parameter_groups(model), lr=options.learning_rate)
-    scheduler = get_linear_schedule_with_warmup(optimizer, 0, options.epochs * steps)
+    updates = options.epochs * steps
+    scheduler = get_linear_schedule_with_warmup(optimizer, math.ceil(0.05 * updates), updates)
     wrapped, optimizer, loader, scheduler = accelerator.prepare(model, optimizer, loader, scheduler)
     done = complete_checkpoints(checkpoints)
     losses = []
