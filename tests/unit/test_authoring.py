@@ -5,11 +5,13 @@ import re
 from itertools import pairwise
 
 import pytest
+import torch
 
 from resumen.authoring import checkpoint as checkpoint_author
 from resumen.authoring import reviews
 from resumen.authoring.phrases import CATEGORIES, capitalise, expand, item_slots, load_bank, uncapitalise
 from resumen.corpus import EMBEDDED_REVIEWS, LANGUAGES, SPLITS, load_reviews
+from resumen.text import tokenize_words
 
 FILES = ["README.md", *(f"{language}_{split}.parquet" for language in LANGUAGES for split in SPLITS)]
 
@@ -69,6 +71,50 @@ def test_corrupt_loses_no_token(length, seed):
     restored = [token for place in example["input_ids"][:-1] for token in hidden.get(place, [place])]
     assert restored == ids
     assert sum(map(len, hidden.values())) == max(1, round(length * checkpoint_author.CORRUPTION))
+
+
+@pytest.mark.parametrize("seed", range(10))
+def test_repeat_sentence_marks_what_it_asks_for(seed):
+    body, full_stop, sentinel, eos = [10, 11, 9, 12, 9, 13, 14, 15], 9, 99, 1
+    example = checkpoint_author.repeat_sentence(body, {full_stop}, sentinel, eos, random.Random(seed))
+    before, after = example["input_ids"].index(sentinel), example["labels"][1:-1]
+    assert [token for token in example["input_ids"] if token != sentinel] == [*body, eos]
+    assert (example["labels"][0], example["labels"][-1]) == (sentinel, eos)
+    assert after in ([10, 11, 9], [12, 9], [13, 14, 15])
+    assert example["input_ids"][before + 1 :][: len(after)] == after
+
+
+def test_an_untrained_model_can_copy(tokenizer):
+    """Given its input's first tokens as what it has written, it expects the next ones: `wire_for_copying` did its work."""
+    model = checkpoint_author.new_model(tokenizer).eval()
+    ids = torch.stack([torch.randperm(3000)[:24] + 10 for _ in range(8)])
+    with torch.no_grad():
+        expected = model(input_ids=ids, decoder_input_ids=ids[:, :-1]).logits.argmax(-1)
+    assert (expected == ids[:, 1:]).float().mean() > 0.5
+
+
+@pytest.mark.slow
+def test_pretraining_learns(tokenizer):
+    phase = checkpoint_author.PHASES[0].scaled(0)
+    model = checkpoint_author.new_model(tokenizer)
+    log = checkpoint_author.pretrain(
+        model, tokenizer, checkpoint_author.documents()[::10], phase, report=lambda *_, **__: None
+    )
+    assert [entry["step"] for entry in log] == [100, 200]
+    assert log[1]["loss"] < log[0]["loss"] < 6
+
+
+def test_of_several_titles_the_one_that_echoes_is_kept():
+    """The body is drawn first, so the same seed gives the same body with one title and with many."""
+    item = load_bank("es", "book")["items"][0]
+    few, many = [], []
+    for seed in range(20):
+        for titles, shares in ((1, few), (12, many)):
+            body, title = reviews.Composer("es", random.Random(seed)).review("book", item, 2, titles)
+            said = set(tokenize_words(body))
+            shares.append(sum(word in said for word in tokenize_words(title)) / len(tokenize_words(title)))
+    assert all(one <= best for one, best in zip(few, many, strict=True))
+    assert sum(many) > 1.5 * sum(few)
 
 
 @pytest.mark.parametrize(

@@ -107,8 +107,8 @@ class Composer:
             ],
         }
 
-    def review(self, category: str, item: dict, stars: int) -> tuple[str, str]:
-        """Return (body, title) of one review."""
+    def review(self, category: str, item: dict, stars: int, titles: int = 1) -> tuple[str, str]:
+        """Return (body, title) of one review: of several titles the one that says most of its words again in the body."""
         bank = load_bank(self.language, category)
         slots = self.slots | item_slots(self.language, item)
         aspects = [
@@ -121,7 +121,9 @@ class Composer:
         if main == "mixed":
             main, contrast = self.rng.sample(["positive", "negative"], 2)
         body, told, quotable = self._body(bank, aspects, slots, main, contrast, stars)
-        return body, self._title(bank, told, slots, stars, quotable, body)
+        said = set(tokenize_words(body))
+        drawn = [self._title(bank, told, slots, stars, quotable, body) for _ in range(titles)]
+        return body, max(drawn, key=lambda title: _share(title, said))
 
     def _body(self, bank, aspects, slots, main, contrast, stars) -> tuple[str, list[tuple[dict, str]], str]:
         """Return the body, its (aspect, polarity) pairs in order, and the sentence that a title may quote."""
