@@ -20,6 +20,8 @@ app = typer.Typer(
 )
 quiz = typer.Typer(help="Check and build the quizzes (for instructors and contributors).", no_args_is_help=True)
 app.add_typer(quiz, name="quiz")
+instructor = typer.Typer(help="Grade a class with a course folder of your own.", no_args_is_help=True)
+app.add_typer(instructor, name="instructor")
 console = Console()
 errors = Console(stderr=True)
 
@@ -272,12 +274,30 @@ def release(
     if not check:
         for path in [*generate(root, stages), *pack(root)]:
             console.print(str(path), markup=False, highlight=False, soft_wrap=True)
-    faults = leaks(root)
+    faults = leaks(root, stages)
     for sentence in faults:
         errors.print(sentence, markup=False, highlight=False, soft_wrap=True)
     if faults:
         raise typer.Exit(1)
     console.print("labs/ is in step with solutions/ and holds no solution.")
+
+
+@instructor.command("init")
+def instructor_init(
+    directory: Annotated[Path, typer.Argument(metavar="DIR", help="The folder to make, outside the public course.")],
+    root: Annotated[Path, typer.Option(help="The checkout of the public course.")] = Path("."),
+) -> None:
+    """Make a private course: settings, sources with hidden tests drawn for you alone, and a README about them."""
+    from resumen.grading.course import init
+
+    with errors.status("Drawing your hidden tests …"):
+        init(directory, root)
+    console.print(
+        f"{directory} is your course. Read its README.md, then: resumen release --root {directory}",
+        markup=False,
+        highlight=False,
+        soft_wrap=True,
+    )
 
 
 if __name__ == "__main__":

@@ -1,0 +1,129 @@
+"""Private hidden tests: right answers pass them, wrong ones and answers fitted to the public tests do not."""
+
+import ast
+import functools
+import os
+import random
+import re
+from pathlib import Path
+
+import nbformat
+import pytest
+import yaml
+from labrun import Lab, untouched
+
+from resumen.execution import write_notebook
+from resumen.grading import private
+from resumen.grading.course import _add_private_tests
+
+ROOT = Path(__file__).parents[2]
+
+pytestmark = [
+    pytest.mark.slow,
+    pytest.mark.skipif(not hasattr(os, "fork"), reason="answers run in forks of one process, which Windows has not"),
+]
+
+
+@pytest.fixture(params=[path.parent.name for path in sorted(ROOT.glob("solutions/*/lab.ipynb"))])
+def stage(request):
+    return request.param
+
+
+@pytest.fixture(scope="module")
+def make_lab(tmp_path_factory):
+    """Return a lab with private tests drawn from a seed; with `alone`, they are all that its test cells hold."""
+
+    @functools.cache
+    def make(stage, seed=1, alone=False):
+        notebook = nbformat.read(ROOT / "solutions" / stage / "lab.ipynb", as_version=4)
+        _add_private_tests(notebook, random.Random(seed))
+        for cell in notebook.cells if alone else ():
+            if private.PLACE in cell.source:
+                cell.source = cell.source.partition(private.PLACE)[2].replace("### END HIDDEN TESTS", "pass")
+        path = tmp_path_factory.mktemp("course") / "lab.ipynb"
+        write_notebook(notebook, path)
+        return Lab(path)
+
+    return make
+
+
+def listed(stage):
+    return yaml.safe_load((Path(__file__).parent / "mutants" / f"{stage}.yaml").read_text(encoding="utf-8"))
+
+
+def run_answers(lab, answers):
+    outcomes, _ = lab.run()
+    assert {name: outcome for name, outcome in outcomes.items() if outcome.is_lost} == {}, "the reference"
+    seconds = {name: max(outcome.seconds, 0.2) for name, outcome in outcomes.items()}
+    return lab.run_answers(answers, seconds)
+
+
+def test_every_task_has_its_place_and_a_reason(make_lab, stage):
+    for task in make_lab(stage).tasks.values():
+        name = task.tests.metadata.nbgrader.grade_id
+        assert (name in private.DRAWS) != (name in private.PUBLIC_ONLY), name
+        hidden = re.search(r"### BEGIN HIDDEN TESTS\n.*?### END HIDDEN TESTS", task.tests.source, re.DOTALL)[0]
+        assert hidden.count(private.PLACE) == 1, name
+        assert (private.NOTHING_DRAWN in hidden) == (name in private.PUBLIC_ONLY), name
+
+
+def test_values_are_written_down(make_lab, stage):
+    """A test that asked the package for the right answer could be fooled by a student who changes the package."""
+    for task in make_lab(stage).tasks.values():
+        name = task.tests.metadata.nbgrader.grade_id
+        text = task.tests.source.partition(private.PLACE)[2]
+        if name not in private.DRAWS:
+            continue
+        assigned = {
+            node.targets[0].id: node.value
+            for node in ast.walk(ast.parse(text.replace("### END HIDDEN TESTS", "")))
+            if isinstance(node, ast.Assign) and node.targets[0].id != "fresh"
+        }
+        assert set(assigned) > {"expected"}, name
+        for value in assigned.values():
+            ast.literal_eval(value)
+
+
+def test_another_seed_is_another_test(make_lab, stage):
+    one, other = (
+        {task.function: task.tests.source.partition(private.PLACE)[2] for task in make_lab(stage, seed).tasks.values()}
+        for seed in (1, 2)
+    )
+    same = {function for function, text in one.items() if text == other[function]}
+    assert same == {
+        task.function
+        for task in make_lab(stage).tasks.values()
+        if task.tests.metadata.nbgrader.grade_id in private.PUBLIC_ONLY
+    }
+
+
+def test_answers(make_lab, stage):
+    """Answers of mutants/, against private tests alone: every right one passes, and of the wrong ones most are caught."""
+    lab = make_lab(stage, alone=True)
+    drawn = {task.function for task in lab.tasks.values() if task.tests.metadata.nbgrader.grade_id in private.DRAWS}
+    answers = [one for one in listed(stage) if one["function"] in drawn]
+    stubs = [(function, untouched(lab.tasks[function].answer.source)) for function in sorted(drawn)]
+    results = run_answers(lab, [*((one["function"], one["code"]) for one in answers), *stubs])
+    lost = [result for one, result in zip(answers, results, strict=False) if not one["loses"] and result.is_lost]
+    assert lost == [], "a right answer loses points"
+    assert [stub for stub, result in zip(stubs, results[len(answers) :], strict=True) if not result.is_lost] == []
+    wrong = [(one, result) for one, result in zip(answers, results, strict=False) if one["loses"]]
+    missed = [f"{one['function']}: {one['name']}" for one, result in wrong if not result.is_lost]
+    print(stage, len(missed), "of", len(wrong), "missed:", missed)
+
+
+def test_an_answer_fitted_to_the_public_tests(make_lab):
+    """It knows each public case by heart: full marks from the public tests, nothing from the private ones."""
+    stage, function = "stage1_corpus", "has_min_words"
+    public = Lab(ROOT / "solutions" / stage / "lab.ipynb")
+    reference = public.tasks[function].answer.source
+    tests = public.tasks[function].tests.source
+    titles = {node.value for node in ast.walk(ast.parse(tests)) if isinstance(node, ast.Constant)}
+    known = sorted(title for title in titles if isinstance(title, str))
+    fitted = (
+        f"{reference.replace('def has_min_words', 'def _right')}\n\n"
+        f"def has_min_words(title, min_words=3):\n    return title in {known!r} and _right(title, min_words)"
+    )
+    (passed,) = run_answers(public, [(function, fitted)])
+    (caught,) = run_answers(make_lab(stage), [(function, fitted)])
+    assert (passed.is_lost, caught.is_lost) == (False, True)
