@@ -20,11 +20,15 @@ NOTHING_DRAWN = "# None yet: the README of your course shows how to write one."
 
 @dataclass(frozen=True)
 class Draw:
-    """How the private data of a task is made: `inputs(rng)` gives names and plain values, `call` a plain value from them."""
+    """How the private data of a task is made: `inputs(rng)` gives names and plain values, `call` a plain value from them.
+
+    Numbers may differ by `tolerance`.
+    """
 
     inputs: Callable[[random.Random], dict]
     call: str
     imports: str = ""
+    tolerance: float = 1e-6
 
 
 def private_tests(grade_id: str, rng: random.Random) -> str:
@@ -44,7 +48,7 @@ def private_tests(grade_id: str, rng: random.Random) -> str:
     lines = ["from resumen.lab import expect", *draw.imports.splitlines(), ""]
     lines += [f"{name} = {_literal(value)}" for name, value in inputs.items()]
     lines += [f"expected = {_literal(expected)}"]
-    lines += [f'expect({draw.call}, expected, hint="see the contract", tolerance=1e-9)']
+    lines += [f'expect({draw.call}, expected, hint="see the contract", tolerance={draw.tolerance})']
     # `quiet` is each lab's own: what an answer warns of or logs costs nothing.
     return f"{PLACE}\nwith quiet():\n{indent(chr(10).join(lines), '    ')}"
 
@@ -113,7 +117,18 @@ def _short(rng: random.Random, count: int) -> list[dict]:
 
 
 def _marked_up(rng: random.Random) -> dict:
-    parts = ["<br />", "<p class='x'>", "</i\n>", "<!-- no -->", "&amp;", "&amp;lt;", "&ntilde;", "&nbsp;", " 3 < 5 ", "\t"]
+    parts = [
+        "<br />",
+        "<p class='x'>",
+        "</i\n>",
+        "<!-- no -->",
+        "&amp;",
+        "&amp;lt;",
+        "&ntilde;",
+        "&nbsp;",
+        " 3 < 5 ",
+        "\t",
+    ]
 
     def text() -> str:
         words = [rng.choice((str, _nfd))(_words(rng, 3)) for _ in range(3)]
@@ -244,19 +259,6 @@ def _with_marks(rng: random.Random) -> dict:
     return {"texts": ["".join(f"{_words(rng, 2)}{rng.choice(marks)}" for _ in range(4)) for _ in range(8)]}
 
 
-def _sentences(rng: random.Random) -> dict:
-    """Return texts that the rules of the task cut in one way only."""
-    inside = {"en": ["Mrs. Hale", "p. 12", "3.50", "slow... and"], "es": ["la Sra. Vega", "la pág. 12", "3.50", "lento… y"]}
-    cases = []
-    for language in ("en", "es", "es", "en"):
-        sentences = []
-        for _ in range(rng.randint(2, 4)):
-            end = rng.choice(("books", "libros", "final")) + rng.choice((".", "!", "?", "?!", "..."))
-            sentences.append(f"{_words(rng, 4).capitalize()} {rng.choice(inside[language])} {end}")
-        cases.append((" ".join(sentences), language))
-    return {"cases": cases}
-
-
 def _leads(rng: random.Random) -> dict:
     return {"cases": [(row["review_body"], row["language"], rng.randint(0, 4)) for row in _draw(rng, 4)]}
 
@@ -267,7 +269,7 @@ def _oracles(rng: random.Random) -> dict:
 
 def _system(rng: random.Random) -> dict:
     rows = _draw(rng, 6)
-    predictions = [" ".join(rng.sample(row["review_title"].split(), 1) + [_words(rng, 3)]) for row in rows]
+    predictions = [" ".join([rng.choice(row["review_title"].split()), _words(rng, 3)]) for row in rows]
     return {
         "predictions": predictions,
         "references": [row["review_title"] for row in rows],
@@ -278,7 +280,7 @@ def _system(rng: random.Random) -> dict:
 def _scores(rng: random.Random) -> dict:
     """Return two systems, and what one has more than the other, the same in each example: all samples are alike then."""
     scores = [rng.randrange(100) for _ in range(12)]
-    return {"one": scores, "other": rng.sample(scores, 11) + [rng.randrange(100)], "more": rng.choice((-3, -1, 2, 5))}
+    return {"one": scores, "other": [*rng.sample(scores, 11), rng.randrange(100)], "more": rng.choice((-3, -1, 2, 5))}
 
 
 def _id_batches(rng: random.Random) -> dict:
@@ -392,7 +394,6 @@ DRAWS = {
     "tokenize-words-tests": Draw(_with_marks, "[tokenize_words(text) for text in texts]"),
     "rouge-n-tests": Draw(_pairs, "[tuple(rouge_n(*pair, n)) for pair in pairs for n in (1, 2)]"),
     "rouge-l-tests": Draw(_pairs, "[tuple(rouge_l(*pair)) for pair in pairs]"),
-    "split-sentences-tests": Draw(_sentences, "[split_sentences(*case) for case in cases]"),
     "lead-k-tests": Draw(_leads, "[lead_k(*case) for case in cases]"),
     "oracle-sentence-tests": Draw(_oracles, "[oracle_sentence(*case) for case in cases]"),
     "evaluate-system-tests": Draw(_system, "evaluate_system(predictions, references, languages).to_dict()"),
@@ -404,6 +405,7 @@ DRAWS = {
         _id_batches,
         "make_compute_metrics(fresh)(EvalPrediction(np.array(predictions), np.array(labels)))",
         f"import numpy as np\nfrom transformers import EvalPrediction\n{_TOKENIZER}",
+        tolerance=1e-3,  # the public tests let an answer round to four decimals
     ),
     "make-training-arguments-tests": Draw(
         _orders,
@@ -427,7 +429,8 @@ DRAWS = {
 """For each test cell: its private data. The README of a private course lists the tasks that are not here, and why."""
 
 PUBLIC_ONLY = {
-    "rouge-lsum-tests": "which of several longest subsequences counts is decided by rouge_score, and the lab promises not to test it",
+    "rouge-lsum-tests": "of several longest subsequences rouge_score takes a certain one, and the lab promises not to test which",
+    "split-sentences-tests": "right answers differ on texts that the rules do not mention, and a drawn text may be one",
     "overfit-one-batch-tests": "the loss depends on the model in the cell, not on data",
     "NanGuard-tests": "it has two outcomes, and the public tests see both",
     "build-trainer-tests": "the checks look at the parts of a Trainer, not at values",
