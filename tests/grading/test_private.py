@@ -5,6 +5,7 @@ import functools
 import os
 import random
 import re
+import unicodedata
 from pathlib import Path
 
 import nbformat
@@ -127,10 +128,11 @@ def test_an_answer_fitted_to_the_public_tests(make_lab):
     reference = public.tasks[function].answer.source
     tests = public.tasks[function].tests.source
     titles = {node.value for node in ast.walk(ast.parse(tests)) if isinstance(node, ast.Constant)}
-    known = sorted(title for title in titles if isinstance(title, str))
+    known = sorted({unicodedata.normalize("NFC", title) for title in titles if isinstance(title, str)})
     fitted = (
         f"{reference.replace('def has_min_words', 'def _right')}\n\n"
-        f"def has_min_words(title, min_words=3):\n    return title in {known!r} and _right(title, min_words)"
+        f"def has_min_words(title, min_words=3):\n    "
+        f'return unicodedata.normalize("NFC", title) in {known!r} and _right(title, min_words)'
     )
     (passed,) = run_answers(public, [(function, fitted)])
     (caught,) = run_answers(make_lab(stage), [(function, fitted)])
