@@ -229,13 +229,15 @@ def quiz_export(
 def check(
     path: Annotated[Path, typer.Argument(metavar="FILE", help="Your lab, such as labs/stage1_corpus/lab.ipynb.")],
     repair: Annotated[bool, typer.Option("--repair", help="Mend the notebook; a backup stays beside it.")] = False,
+    run: Annotated[bool, typer.Option("--run/--no-run", help="Run the lab, or look at its cells only.")] = True,
     labs: Annotated[Path | None, typer.Option(help="Released labs to compare with; by default the course's.")] = None,
 ) -> None:
     """Run a lab and show what became of each task: not attempted, wrong (with the hint) or right.
 
-    Says which cells were damaged on the way through other programs, and how to repair them. It runs the code in the file.
+    Says which cells were damaged on the way through other programs, and how to repair them. It runs the code in the file, unless
+    --no-run says otherwise.
 
-    Exit code 0: every task is right and nothing is damaged. 1: anything else. 2: an option that does not exist.
+    Exit code 0: every task that was run is right and nothing is damaged. 1: anything else. 2: an option that does not exist.
     """
     from resumen.grading import check as checks
     from resumen.lab import RIGHT
@@ -250,12 +252,14 @@ def check(
         console.print(f"{path} is mended; as it was: {backup}", markup=False, highlight=False, soft_wrap=True)
     elif repair:
         console.print("Nothing to repair.")
-    with errors.status("Running the lab …"):
-        rows = checks.run(mended, path.parent, released)
-    table = Table("task", "outcome", "why")
-    for row in rows:
-        table.add_row(*(escape(text) for text in (row.task, row.outcome, row.why)))
-    console.print(table)
+    rows = []
+    if run:
+        with errors.status("Running the lab …"):
+            rows = checks.run(mended, path.parent, released)
+        table = Table("task", "outcome", "why")
+        for row in rows:
+            table.add_row(*(escape(text) for text in (row.task, row.outcome, row.why)))
+        console.print(table)
     if (faults and not repair) or any(row.outcome not in (RIGHT, checks.ANSWERED) for row in rows):
         raise typer.Exit(1)
 
