@@ -30,6 +30,11 @@ c.NbGrader.logfile = str(VAR / "nbgrader.log")
 # student to a score, nbgrader's own time stamp. The folders of the stages have to pass too.
 c.CourseDirectory.ignore = all_but(".ipynb", "timestamp.txt", *STAGES)
 
+# `nbgrader zip_collect` reads var/downloaded/<stage>/archive/: what an LMS gives, as files, folders or zips.
+c.ZipCollectApp.downloaded_directory = "var/downloaded"
+c.ZipCollectApp.extractor_plugin = "resumen.grading.collect.LmsExtractor"
+c.ZipCollectApp.collector_plugin = "resumen.grading.collect.LmsCollector"
+
 c.GenerateAssignment.preprocessors = WITH_GRADEBOOK
 
 # nbgrader's own limit is 30 seconds a cell; on a busy machine the imports of a lab alone take longer.

@@ -20,6 +20,8 @@ app = typer.Typer(
 )
 quiz = typer.Typer(help="Check and build the quizzes (for instructors and contributors).", no_args_is_help=True)
 app.add_typer(quiz, name="quiz")
+instructor = typer.Typer(help="Grade a class with a course folder of your own.", no_args_is_help=True)
+app.add_typer(instructor, name="instructor")
 console = Console()
 errors = Console(stderr=True)
 
@@ -227,13 +229,15 @@ def quiz_export(
 def check(
     path: Annotated[Path, typer.Argument(metavar="FILE", help="Your lab, such as labs/stage1_corpus/lab.ipynb.")],
     repair: Annotated[bool, typer.Option("--repair", help="Mend the notebook; a backup stays beside it.")] = False,
+    run: Annotated[bool, typer.Option("--run/--no-run", help="Run the lab, or look at its cells only.")] = True,
     labs: Annotated[Path | None, typer.Option(help="Released labs to compare with; by default the course's.")] = None,
 ) -> None:
     """Run a lab and show what became of each task: not attempted, wrong (with the hint) or right.
 
-    Says which cells were damaged on the way through other programs, and how to repair them. It runs the code in the file.
+    Says which cells were damaged on the way through other programs, and how to repair them. It runs the code in the file, unless
+    --no-run says otherwise.
 
-    Exit code 0: every task is right and nothing is damaged. 1: anything else. 2: an option that does not exist.
+    Exit code 0: every task that was run is right and nothing is damaged. 1: anything else. 2: an option that does not exist.
     """
     from resumen.grading import check as checks
     from resumen.lab import RIGHT
@@ -248,12 +252,14 @@ def check(
         console.print(f"{path} is mended; as it was: {backup}", markup=False, highlight=False, soft_wrap=True)
     elif repair:
         console.print("Nothing to repair.")
-    with errors.status("Running the lab …"):
-        rows = checks.run(mended, path.parent, released)
-    table = Table("task", "outcome", "why")
-    for row in rows:
-        table.add_row(*(escape(text) for text in (row.task, row.outcome, row.why)))
-    console.print(table)
+    rows = []
+    if run:
+        with errors.status("Running the lab …"):
+            rows = checks.run(mended, path.parent, released)
+        table = Table("task", "outcome", "why")
+        for row in rows:
+            table.add_row(*(escape(text) for text in (row.task, row.outcome, row.why)))
+        console.print(table)
     if (faults and not repair) or any(row.outcome not in (RIGHT, checks.ANSWERED) for row in rows):
         raise typer.Exit(1)
 
@@ -272,12 +278,30 @@ def release(
     if not check:
         for path in [*generate(root, stages), *pack(root)]:
             console.print(str(path), markup=False, highlight=False, soft_wrap=True)
-    faults = leaks(root)
+    faults = leaks(root, stages)
     for sentence in faults:
         errors.print(sentence, markup=False, highlight=False, soft_wrap=True)
     if faults:
         raise typer.Exit(1)
     console.print("labs/ is in step with solutions/ and holds no solution.")
+
+
+@instructor.command("init")
+def instructor_init(
+    directory: Annotated[Path, typer.Argument(metavar="DIR", help="The folder to make, outside the public course.")],
+    root: Annotated[Path, typer.Option(help="The checkout of the public course.")] = Path("."),
+) -> None:
+    """Make a private course: settings, sources with hidden tests drawn for you alone, and a README about them."""
+    from resumen.grading.course import init
+
+    with errors.status("Drawing your hidden tests …"):
+        init(directory, root)
+    console.print(
+        f"{directory} is your course. Read its README.md, then: resumen release --root {directory}",
+        markup=False,
+        highlight=False,
+        soft_wrap=True,
+    )
 
 
 if __name__ == "__main__":

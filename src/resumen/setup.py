@@ -33,7 +33,7 @@ def setup(stage: str, profile: str | None = None) -> Profile:
         os.environ["HF_HUB_OFFLINE"] = "1"
     os.environ.setdefault("TOKENIZERS_PARALLELISM", "false")
     _check_versions()
-    _quieten()
+    quieten()
     device = seed_everything()
     print(
         f"{stage} · profile {chosen.name} · device {device} · seed {SEED} · "
@@ -72,7 +72,7 @@ def _check_versions() -> None:
             )
 
 
-def _quieten() -> None:
+def quieten() -> None:
     """Silence progress bars, advice and warnings: they would bury what a cell shows, and differ from run to run."""
     import datasets
     import transformers

@@ -366,6 +366,19 @@ def test_repair(file, student, labs):
     assert answers(nbformat.read(path, as_version=4)) == [MY_DOUBLE, MY_SHOUT, MY_WORDS]
 
 
+def test_nothing_is_run(file, student, labs, monkeypatch):
+    """Instructors mend what others wrote: none of it may be executed then."""
+    monkeypatch.setattr(check, "run", None)
+    metadata_and_ids_lost(student)
+    path = file(student)
+    assert command(path, "--labs", labs, "--no-run").exit_code == 1
+    result = command(path, "--labs", labs, "--repair", "--no-run")
+    assert result.exit_code == 0, result.output
+    assert "is mended" in result.output
+    assert answers(nbformat.read(path, as_version=4)) == [MY_DOUBLE, MY_SHOUT, MY_WORDS]
+    assert command(path, "--labs", labs, "--repair", "--no-run").output == "Nothing to repair.\n"
+
+
 @pytest.mark.slow
 def test_answers_that_do_not_even_run(lab, student, tmp_path, monkeypatch):
     monkeypatch.setattr(check, "CELL_TIMEOUT", 4)

@@ -389,3 +389,15 @@ class TestCommand:
         assert result.exit_code == 0
         assert result.stdout == f"{course / LAB}\nlabs/ is in step with solutions/ and holds no solution.\n"
         assert self.run("--check", "--root", course).exit_code == 0
+
+    def test_one_stage(self, course):
+        """An instructor who releases week by week is not told that the other weeks are missing."""
+        shutil.rmtree(course / "labs")
+        result = self.run(OTHER, "--root", course)
+        assert (result.exit_code, result.stderr) == (0, "")
+        assert [path.name for path in (course / "labs").iterdir()] == [OTHER]
+        (course / "labs" / OTHER / "key.csv").touch()
+        assert (
+            self.run(OTHER, "--root", course).stderr
+            == f"labs/{OTHER}/key.csv has no source in solutions/: delete it.\n"
+        )

@@ -42,16 +42,21 @@ def release(root: Path, stages: list[str] | None = None) -> list[Path]:
     return changed
 
 
-def leaks(root: Path) -> list[str]:
+def leaks(root: Path, stages: list[str] | None = None) -> list[str]:
     """Return one sentence for each fault of labs/: a file that does not belong, a solution or hidden test, a stale notebook.
+
+    Args:
+        root: as for `release`.
+        stages: the stages to look at; by default all, and whatever else lies in labs/.
 
     Raises:
         CourseError: as `release` does.
     """
-    sources = _sources(root)
+    sources = _sources(root, stages)
     belong = {root / "labs" / stage / path.name for stage, paths in sources.items() for path in paths}
     # A file in labs/ itself, such as a README, is written there by hand.
-    found = {path for path in (root / "labs").glob("*/**/*") if path.is_file()}
+    folders = [f"{stage}/**/*" for stage in stages] if stages else ["*/**/*"]
+    found = {path for folder in folders for path in (root / "labs").glob(folder) if path.is_file()}
     strays = {path for path in found - belong if ".ipynb_checkpoints" not in path.parts}
     faults = [f"{_short(path, root)} has no source in solutions/: delete it." for path in sorted(strays)]
     with tempfile.TemporaryDirectory() as folder:
