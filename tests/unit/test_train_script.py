@@ -136,7 +136,7 @@ def environment(corpus, monkeypatch):
 @pytest.fixture
 def arguments(checkpoint):
     def make(output, **changes):
-        options = {"checkpoint": checkpoint, "epochs": 4, "learning-rate": 0.02, "batch-size": BATCH, **changes}
+        options = {"checkpoint": checkpoint, "epochs": 4, "learning-rate": 0.03, "batch-size": BATCH, **changes}
         return [
             "--cpu",
             "--output",
@@ -166,7 +166,7 @@ def whole(corpus, checkpoint, tmp_path_factory):
         patch.setenv("RESUMEN_DATA", str(corpus))
         torch.set_num_threads(1)
         AcceleratorState._reset_state(True)
-        options = ["--cpu", "--epochs", "4", "--learning-rate", "0.02", "--batch-size", str(BATCH)]
+        options = ["--cpu", "--epochs", "4", "--learning-rate", "0.03", "--batch-size", str(BATCH)]
         assert train_script.main([*options, "--output", str(output), "--checkpoint", str(checkpoint)]) == 0
     return output
 
