@@ -209,11 +209,10 @@ def wire_for_copying(model: MT5ForConditionalGeneration) -> None:
         attention.o.weight[target, rows] = factor * identity
 
     with torch.no_grad():
-        for block in [*model.encoder.block, *model.decoder.block]:
-            for layer in block.layer[:-1]:
-                attention = layer.SelfAttention if hasattr(layer, "SelfAttention") else layer.EncDecAttention
-                attention.o.weight.mul_(0.3)
-            block.layer[-1].DenseReluDense.wo.weight.mul_(0.3)
+        # What every layer adds is made small beside the circuit.
+        for name, weight in model.named_parameters():
+            if name.endswith(("Attention.o.weight", "wo.weight")):
+                weight.mul_(0.3)
         reading = model.encoder.block[0].layer[0].SelfAttention
         # Rows of the table are distances: 0 is the position itself, 1 the one before it.
         reading.relative_attention_bias.weight[1, 0] = 8.0

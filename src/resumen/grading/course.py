@@ -55,7 +55,7 @@ with quiet():
 ```
 
 - Test what the contract in the lab says, and nothing else. There are right answers that look quite different from the reference.
-- `quiet()` stands in every lab. Without it, a warning on stderr costs a right answer all its points.
+- Every lab imports `quiet`. Without it, a warning on stderr costs a right answer all its points.
 - Do not end the cell with an expression: nbgrader takes its value for partial credit.
 - Leave the two lines with `HIDDEN TESTS` where they are.
 

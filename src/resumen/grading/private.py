@@ -49,7 +49,7 @@ def private_tests(grade_id: str, rng: random.Random) -> str:
     lines += [f"{name} = {_literal(value)}" for name, value in inputs.items()]
     lines += [f"expected = {_literal(expected)}"]
     lines += [f'expect({draw.call}, expected, hint="see the contract", tolerance={draw.tolerance})']
-    # `quiet` is each lab's own: what an answer warns of or logs costs nothing.
+    # Every lab imports `quiet` from resumen.lab: what an answer warns of or logs costs nothing.
     return f"{PLACE}\nwith quiet():\n{indent(chr(10).join(lines), '    ')}"
 
 
@@ -75,6 +75,16 @@ def _reviews(language: str) -> list[dict]:
     from resumen.corpus import EMBEDDED_REVIEWS, drop_invalid, load_reviews
 
     return drop_invalid(load_reviews(language, EMBEDDED_REVIEWS)["train"]).to_list()
+
+
+@cache
+def _tokenizer():
+    """Return the tokenizer that the drawn tests load, too."""
+    from transformers import AutoTokenizer
+
+    from resumen.profiles import PROFILES
+
+    return AutoTokenizer.from_pretrained(PROFILES["tiny"].checkpoint)
 
 
 def _draw(rng: random.Random, count: int) -> list[dict]:
@@ -226,11 +236,7 @@ def _features(rng: random.Random) -> dict:
 
 def _ids(rng: random.Random) -> dict:
     """Return rows of token ids: words, with padding, `</s>`, sentinels and -100 among them, wherever."""
-    from transformers import AutoTokenizer
-
-    from resumen.profiles import PROFILES
-
-    tokenizer = AutoTokenizer.from_pretrained(PROFILES["tiny"].checkpoint)
+    tokenizer = _tokenizer()
     special = [-100, *rng.sample(tokenizer.all_special_ids, 6)]
     rows = []
     for _ in range(5):
@@ -285,11 +291,7 @@ def _scores(rng: random.Random) -> dict:
 
 def _id_batches(rng: random.Random) -> dict:
     """Return predicted and reference ids of titles, as an evaluation hands them over."""
-    from transformers import AutoTokenizer
-
-    from resumen.profiles import PROFILES
-
-    tokenizer = AutoTokenizer.from_pretrained(PROFILES["tiny"].checkpoint)
+    tokenizer = _tokenizer()
     predictions, labels = [], []
     for row in _draw(rng, 4):
         words = row["review_title"].split()
