@@ -407,6 +407,9 @@ def test_folder_that_is_no_hand_in(tmp_path):
         projects.find_project(tmp_path / "nowhere")
     (tmp_path / "premier").mkdir()
     assert projects.find_project(tmp_path / "premier") == "premier"
+    (tmp_path / "project.ipynb").write_text("{", encoding="utf-8")
+    with pytest.raises(CourseError, match="it stops being JSON in line 1"):
+        projects.find_project(tmp_path)
     # What the notebook says counts more than where it lies.
     write_notebook(new_notebook(cells=[new_code_cell('setup("capstone")')]), tmp_path / "premier" / "project.ipynb")
     assert projects.find_project(tmp_path / "premier") == "capstone"

@@ -49,17 +49,22 @@ def find_project(folder: Path) -> str:
     """Return the project whose hand-in this is: from the `setup("…")` of its notebook, else from the folders it lies in.
 
     Raises:
-        CourseError: if there is no such folder, or neither names a project.
+        CourseError: if there is no such folder, neither names a project, or the notebook, which alone could tell, is damaged.
     """
     if not folder.is_dir():
         raise CourseError(f"{folder} is not a folder: name the folder of your hand-in.")
-    named = []
+    named, damage = [], None
     if (folder / NOTEBOOK).is_file():
-        sources = (cell.source for cell in check.read(folder / NOTEBOOK))
+        try:
+            sources = [cell.source for cell in check.read(folder / NOTEBOOK)]
+        except CourseError as error:
+            sources, damage = [], error
         named = [name for source in sources for name in re.findall(r"\bsetup\(\s*[\"'](\w+)[\"']", source)]
     for name in [*named, *reversed(folder.resolve().parts)]:
         if name in PROJECTS:
             return name
+    if damage:
+        raise damage
     raise CourseError(
         f"{folder} is not the hand-in of a project: it needs a {NOTEBOOK} that says "
         f"{' or '.join(f'setup({name!r})' for name in PROJECTS)}."
