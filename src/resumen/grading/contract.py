@@ -109,7 +109,9 @@ def check_corpus(corpus: pd.DataFrame, card: str) -> list[Check]:
 
 def _types(corpus: pd.DataFrame) -> Check:
     is_text = corpus[list(COLUMNS)].map(lambda value: isinstance(value, str))
-    bad = [f"{name} ({', '.join(map(str, corpus.index[~is_text[name]][:3]))})" for name in COLUMNS if ~is_text[name].all()]
+    bad = [
+        f"{name} ({', '.join(map(str, corpus.index[~is_text[name]][:3]))})" for name in COLUMNS if ~is_text[name].all()
+    ]
     what = f"not text, by column (first rows, from 0): {'; '.join(bad)}" if bad else ""
     return _line("types", REFUSED, what, "write every value as text, and leave none out")
 
@@ -178,7 +180,9 @@ def _licences(corpus: pd.DataFrame) -> Check:
 def _languages(corpus: pd.DataFrame) -> Check:
     suspects = [other_language(text, tag) for text, tag in zip(corpus["source"], corpus["language"], strict=True)]
     unchecked = sorted(set(corpus["language"]) - set(STOP_WORDS))
-    remedy = "read them" + (f"; there is no word list for {', '.join(unchecked)}, so read a sample" if unchecked else "")
+    remedy = "read them" + (
+        f"; there is no word list for {', '.join(unchecked)}, so read a sample" if unchecked else ""
+    )
     return _rows("wrong language", LOOK, corpus[suspects], "words of another language", remedy)
 
 
@@ -196,7 +200,9 @@ def other_language(text: str, language: str) -> bool:
 
 def _html(corpus: pd.DataFrame) -> Check:
     left = _has(corpus, _TAG)
-    return _rows("HTML", LOOK, left, "a tag or an entity", "apply resumen.corpus.clean_text, unless it is text about HTML")
+    return _rows(
+        "HTML", LOOK, left, "a tag or an entity", "apply resumen.corpus.clean_text, unless it is text about HTML"
+    )
 
 
 def _personal(corpus: pd.DataFrame) -> Check:
@@ -218,9 +224,13 @@ def _card(card: str) -> Check:
             if re.search(pattern, heading, flags=re.IGNORECASE):
                 words[name] = words.get(name, 0) + len(text.split())
     least = {"origin": 20, "licence": 5}
-    missing = [f"{name} ({words.get(name, 0)} of {count} words)" for name, count in least.items() if words.get(name, 0) < count]
+    missing = [
+        f"{name} ({words.get(name, 0)} of {count} words)" for name, count in least.items() if words.get(name, 0) < count
+    ]
     what = f"the data card says too little about: {', '.join(missing)}" if missing else ""
-    return _line("data card", REFUSED, what, "add a heading for each, and say who wrote the texts and what may be done with them")
+    return _line(
+        "data card", REFUSED, what, "add a heading for each, and say who wrote the texts and what may be done with them"
+    )
 
 
 _RULES: tuple[Callable[[pd.DataFrame], Check], ...] = (

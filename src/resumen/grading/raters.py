@@ -58,9 +58,13 @@ def draw_items(languages: Sequence[str], count: int = ITEMS, seed: int = SEED) -
         CourseError: if there are fewer examples than that.
     """
     if len(languages) < count:
-        raise CourseError(f"There are {len(languages)} examples, but {count} are to be rated: use more of the test split.")
+        raise CourseError(
+            f"There are {len(languages)} examples, but {count} are to be rated: use more of the test split."
+        )
     rng = random.Random(seed)
-    waiting = {language: [i for i, tag in enumerate(languages) if tag == language] for language in sorted(set(languages))}
+    waiting = {
+        language: [i for i, tag in enumerate(languages) if tag == language] for language in sorted(set(languages))
+    }
     for positions in waiting.values():
         rng.shuffle(positions)
     chosen: list[int] = []
@@ -123,6 +127,12 @@ def write_kit(folder: Path, items: pd.DataFrame, outputs: Mapping[str, Sequence[
     pd.concat(keys).to_csv(folder / "key.csv", index=False, encoding="utf-8")
     for language, text in INSTRUCTIONS.items():
         (folder / f"instructions_{language}.md").write_text(text, encoding="utf-8")
+
+
+def are_full(folder: Path) -> bool:
+    """Say whether both sheets have something in every score."""
+    sheets = [_read_csv(folder / f"sheet_{rater}.csv") for rater in RATERS]
+    return all(sheet.filter(like="score_").map(str.strip).all(axis=None) for sheet in sheets)
 
 
 def read_ratings(folder: Path) -> pd.DataFrame:

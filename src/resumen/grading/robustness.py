@@ -40,7 +40,9 @@ STRESSES = {
     "empty": Stress("nothing but a blank", lambda text: " "),
     "long": Stress(f"the text again and again, {LONG:,} characters at least", _long),
     "third language": Stress("a French sentence in front", lambda text: f"{FRENCH} {text}"),
-    "html": Stress("a paragraph with tags and entities", lambda text: f"<p>{html.escape(text).replace('. ', '.<br/>&nbsp;')}</p>"),
+    "html": Stress(
+        "a paragraph with tags and entities", lambda text: f"<p>{html.escape(text).replace('. ', '.<br/>&nbsp;')}</p>"
+    ),
 }
 
 
@@ -77,7 +79,12 @@ def robustness(
         if kind != "empty":
             stressed = score_examples([text or "" for text in outputs], references)[score]
             paired = paired_bootstrap(plain, stressed)
-            row |= {"score": stressed.mean(), "drop": paired["mean_difference"], "low": paired["low"], "high": paired["high"]}
+            row |= {
+                "score": stressed.mean(),
+                "drop": paired["mean_difference"],
+                "low": paired["low"],
+                "high": paired["high"],
+            }
         rows[kind] = row
     return pd.DataFrame.from_dict(rows, orient="index")
 
