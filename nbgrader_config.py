@@ -1,10 +1,11 @@
 """nbgrader's configuration, for `resumen release`, the `nbgrader` command and formgrader alike."""
 
+import os
 from pathlib import Path
 
 from resumen.grading.preprocessors import WITH_GRADEBOOK
 from resumen.grading.release import all_but
-from resumen.setup import STAGES
+from resumen.setup import PROJECTS, STAGES
 
 c = get_config()  # noqa: F821 (nbgrader defines it)
 
@@ -28,9 +29,12 @@ c.NbGrader.logfile = str(VAR / "nbgrader.log")
 
 # nbgrader copies every file that lies beside a source notebook. Here nothing travels but notebooks and, on the way from a
 # student to a score, nbgrader's own time stamp. The folders of the stages have to pass too.
-c.CourseDirectory.ignore = all_but(".ipynb", "timestamp.txt", *STAGES)
+c.CourseDirectory.ignore = all_but(".ipynb", "timestamp.txt", *STAGES, *PROJECTS)
 
 c.GenerateAssignment.preprocessors = WITH_GRADEBOOK
+
+# Graded cells of a project bring small data of their own. Its fine-tunes, which nobody grades here, need not take minutes.
+os.environ.setdefault("RESUMEN_QUICK", "1")
 
 # nbgrader's own limit is 30 seconds a cell; on a busy machine the imports of a lab alone take longer.
 c.Execute.timeout = 180

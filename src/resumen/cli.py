@@ -1,6 +1,7 @@
 """The command `resumen`: `resumen --help` lists what it can do."""
 
 import json
+import os
 import sys
 import time
 from pathlib import Path
@@ -225,19 +226,33 @@ def quiz_export(
 
 @app.command()
 def check(
-    path: Annotated[Path, typer.Argument(metavar="FILE", help="Your lab, such as labs/stage1_corpus/lab.ipynb.")],
+    path: Annotated[
+        Path,
+        typer.Argument(
+            metavar="PATH", help="Your lab, such as labs/stage1_corpus/lab.ipynb, or the folder of a project's hand-in."
+        ),
+    ],
     repair: Annotated[bool, typer.Option("--repair", help="Mend the notebook; a backup stays beside it.")] = False,
+    run: Annotated[bool, typer.Option("--run", help="Projects: execute the notebook as well, in a copy.")] = False,
     labs: Annotated[Path | None, typer.Option(help="Released labs to compare with; by default the course's.")] = None,
 ) -> None:
     """Run a lab and show what became of each task: not attempted, wrong (with the hint) or right.
 
-    Says which cells were damaged on the way through other programs, and how to repair them. It runs the code in the file.
+    Says which cells were damaged on the way through other programs, and how to repair them. It runs the code in the file; the tasks of
+    a project's notebook run with a part of its data.
 
-    Exit code 0: every task is right and nothing is damaged. 1: anything else. 2: an option that does not exist.
+    Of a folder, the checklist of a project's hand-in is shown: files, figures recomputed from the predictions, model card, report.
+
+    Exit code 0: every task is right and nothing is damaged, or the hand-in is complete. 1: anything else. 2: an option that does not exist.
     """
+    if path.is_dir():
+        _check_project(path, run)
+        return
     from resumen.grading import check as checks
     from resumen.lab import RIGHT
 
+    if run:
+        raise CourseError(f"--run is for the folder of a project's hand-in, and {path} is none: leave it out.")
     cells = checks.read(path)
     released = checks.released_lab(checks.find_stage(path, cells, labs or checks.LABS), labs or checks.LABS)
     mended, faults = checks.mend(released, cells)
@@ -248,6 +263,8 @@ def check(
         console.print(f"{path} is mended; as it was: {backup}", markup=False, highlight=False, soft_wrap=True)
     elif repair:
         console.print("Nothing to repair.")
+    # A project's fine-tunes take minutes; its tasks need none of them.
+    os.environ.setdefault("RESUMEN_QUICK", "1")
     with errors.status("Running the lab …"):
         rows = checks.run(mended, path.parent, released)
     table = Table("task", "outcome", "why")
@@ -258,13 +275,29 @@ def check(
         raise typer.Exit(1)
 
 
+def _check_project(folder: Path, run: bool) -> None:
+    """Print the checklist of a project's hand-in; exit code 1 unless every line is ok."""
+    from resumen.grading.projects import checklist
+
+    with errors.status("Checking the hand-in …"):
+        lines = checklist(folder, run)
+    table = Table("", "what is checked", "what is wrong, where, what to do", title=f"Hand-in {escape(str(folder))}")
+    for line in lines:
+        table.add_row("wrong" if line.faults else "ok", escape(line.what), escape("\n".join(line.faults)))
+    if not run:
+        table.add_row("not run", "project.ipynb runs from top to bottom", "Minutes: add --run before you hand in.")
+    console.print(table)
+    if any(line.faults for line in lines):
+        raise typer.Exit(1)
+
+
 @app.command()
 def release(
-    stages: Annotated[list[str] | None, typer.Argument(help="Stages to release; by default all.")] = None,
-    check: Annotated[bool, typer.Option("--check", help="Change nothing; say what is wrong with labs/.")] = False,
+    stages: Annotated[list[str] | None, typer.Argument(help="Stages and projects to release; by default all.")] = None,
+    check: Annotated[bool, typer.Option("--check", help="Change nothing; say what is wrong with it.")] = False,
     root: Annotated[Path, typer.Option(help="The course.")] = Path("."),
 ) -> None:
-    """Generate labs/ from solutions/, without solutions and hidden tests (for instructors and contributors)."""
+    """Generate labs/ and the projects' starters from solutions/, without solutions and hidden tests (for instructors and contributors)."""
     from resumen.grading.check import pack
     from resumen.grading.release import leaks
     from resumen.grading.release import release as generate

@@ -24,7 +24,10 @@ class NotebookFailed(CourseError):
 
 
 def run_notebook(
-    path: Path, on_cell: Callable[[int, int], None] = lambda done, total: None, probe: str | None = None
+    path: Path,
+    on_cell: Callable[[int, int], None] = lambda done, total: None,
+    probe: str | None = None,
+    timeout: int = CELL_TIMEOUT,
 ) -> tuple[nbformat.NotebookNode, dict]:
     """Execute every cell in the notebook's folder and return (executed notebook, what the probe printed).
 
@@ -32,6 +35,7 @@ def run_notebook(
         path: the notebook; it is not changed.
         on_cell: called with (cells done, cells in all) before the first code cell and after each.
         probe: Python that runs after the last cell, in the same kernel, and prints one JSON object. It is not kept.
+        timeout: seconds that one cell may take.
 
     Raises:
         NotebookFailed: naming notebook, cell and error, in one line.
@@ -41,7 +45,7 @@ def run_notebook(
     except Exception as error:  # nbformat lets AttributeError and TypeError through for JSON that is no notebook
         raise CourseError(f"{path} is not a notebook that can be read: {first_sentence(str(error))}.") from None
     client = NotebookClient(
-        notebook, timeout=CELL_TIMEOUT, kernel_name="python3", resources={"metadata": {"path": str(path.parent)}}
+        notebook, timeout=timeout, kernel_name="python3", resources={"metadata": {"path": str(path.parent)}}
     )
     code_cells = [(index, cell) for index, cell in enumerate(notebook.cells) if cell.cell_type == "code"]
     number = 0
@@ -66,7 +70,7 @@ def run_notebook(
         ) from None
     except CellTimeoutError:
         raise NotebookFailed(
-            f"{path.parent.name}/{path.name}, code cell {number}: took more than {CELL_TIMEOUT} s", notebook
+            f"{path.parent.name}/{path.name}, code cell {number}: took more than {timeout} s", notebook
         ) from None
     except DeadKernelError:
         raise NotebookFailed(

@@ -141,13 +141,30 @@ def save_checkpoint(
     return directory
 
 
-def model_card(metrics: dict[str, dict[str, float]], base_model: str, languages: list[str]) -> str:
+REVIEW_LIMITS = (
+    "It was trained on short product reviews. On other texts, or other languages, it makes titles up.",
+    "A title can state what the review does not say: check numbers and negations before you publish one.",
+    "ROUGE counts shared words. It does not measure whether a title is true.",
+)
+
+
+def model_card(
+    metrics: dict[str, dict[str, float]],
+    base_model: str,
+    languages: list[str],
+    title: str = "Review titles from reviews",
+    about: str = "writes a title for a product review",
+    limits: Sequence[str] = REVIEW_LIMITS,
+) -> str:
     """Return a model card: a YAML head that the Hub reads, scores per language, and the limits.
 
     Args:
         metrics: {"all" | "en" | "es": {score name: value}}.
         base_model: the checkpoint that was fine-tuned.
         languages: language codes.
+        title: the card's heading.
+        about: what the model does, as the end of a sentence.
+        limits: one sentence each.
     """
     scores = list(dict.fromkeys(name for row in metrics.values() for name in row))
     table = [
@@ -163,9 +180,9 @@ def model_card(metrics: dict[str, dict[str, float]], base_model: str, languages:
     ]
     head += ["pipeline_tag: summarization", "metrics:", "- rouge", "---"]
     body = f"""
-# Review titles from reviews
+# {title}
 
-A fine-tuned copy of `{base_model}` that writes a title for a product review.
+A fine-tuned copy of `{base_model}` that {about}.
 
 ## Scores
 
@@ -177,8 +194,6 @@ ROUGE F-measure × 100 on the test split, accents kept, no stemming.
 
 ## Limits
 
-- It was trained on short product reviews. On other texts, or other languages, it makes titles up.
-- A title can state what the review does not say: check numbers and negations before you publish one.
-- ROUGE counts shared words. It does not measure whether a title is true.
+{chr(10).join(f"- {limit}" for limit in limits)}
 """
     return "\n".join(head) + "\n" + body

@@ -13,6 +13,8 @@ from resumen.profiles import SEED, CourseError, Profile, current_profile
 
 STAGES = ("stage1_corpus", "stage2_tokenization", "stage3_rouge_baseline", "stage4_trainer", "stage5_accelerate")
 
+PROJECTS = ("premier", "capstone")
+
 OLDEST = {"torch": (2, 13), "transformers": (5, 20), "datasets": (5, 2), "accelerate": (1, 15)}
 """Oldest versions that the course's code was run on."""
 

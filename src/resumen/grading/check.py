@@ -68,10 +68,11 @@ class Cell:
 
 
 def pack(root: Path) -> list[Path]:
-    """Copy the released labs into the package, if the package lies in this course, and return the files that changed."""
+    """Copy the released labs and starters into the package, if the package lies in this course, and return the files that changed."""
     package = root / "src" / "resumen"
     changed = []
-    for path in sorted(root.glob("labs/*/lab.ipynb")) if package.is_dir() else ():
+    released = [*sorted(root.glob("labs/*/lab.ipynb")), *sorted(root.glob("capstone/*/starter.ipynb"))]
+    for path in released if package.is_dir() else ():
         copy = package / "data" / "labs" / f"{path.parent.name}.ipynb"
         if not copy.is_file() or copy.read_bytes() != path.read_bytes():
             copy.parent.mkdir(parents=True, exist_ok=True)

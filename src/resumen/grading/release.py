@@ -1,4 +1,4 @@
-"""From solutions to labs: `release` writes what students get, `leaks` says what is wrong with it."""
+"""From solutions to labs and starters: `release` writes what students get, `leaks` says what is wrong with it."""
 
 import os
 import re
@@ -11,8 +11,11 @@ from pathlib import Path
 
 from resumen.profiles import CourseError, first_sentence
 
-NOTEBOOKS = ("lab.ipynb", "quiz.ipynb")
-"""All that a stage's folder holds, in solutions/ and in labs/."""
+PROJECT = "project.ipynb"
+"""The source of a project, in solutions/<project>/. What students get of it is capstone/<project>/starter.ipynb."""
+
+NOTEBOOKS = ("lab.ipynb", "quiz.ipynb", PROJECT)
+"""All that a folder of solutions/ holds; those of a stage have the same names in labs/."""
 
 REGION = re.compile(r"^[^\n]*BEGIN (SOLUTION|HIDDEN TESTS|MARK SCHEME)\b.*?(?:^[^\n]*END \1\b[^\n]*$|\Z)", re.S | re.M)
 MARKER = re.compile(r"\b(?:BEGIN|END)[ _-]+(?:SOLUTION|HIDDEN|MARK)", re.IGNORECASE)
@@ -20,13 +23,13 @@ MARKER = re.compile(r"\b(?:BEGIN|END)[ _-]+(?:SOLUTION|HIDDEN|MARK)", re.IGNOREC
 
 
 def release(root: Path, stages: list[str] | None = None) -> list[Path]:
-    """Generate labs/ from solutions/, record the tests in the gradebook, and return the notebooks that changed.
+    """Generate labs/ and the projects' starters from solutions/, record the tests in the gradebook, and return what changed.
 
-    labs/ changes only if every notebook could be generated.
+    Nothing changes unless every notebook could be generated.
 
     Args:
-        root: the course: solutions/, labs/ and nbgrader_config.py.
-        stages: the stages to release; by default all that have a source.
+        root: the course: solutions/, labs/, capstone/ and nbgrader_config.py.
+        stages: the stages and projects to release; by default all that have a source.
 
     Raises:
         CourseError: if nbgrader or a stage is missing, a source notebook is faulty, or the gradebook cannot be made.
@@ -34,7 +37,7 @@ def release(root: Path, stages: list[str] | None = None) -> list[Path]:
     changed = []
     with tempfile.TemporaryDirectory() as folder:
         for path in _generate(root, _sources(root, stages), Path(folder), gradebook=True):
-            released = root / "labs" / path.relative_to(folder)
+            released = _released(root, path.relative_to(folder))
             if not released.is_file() or released.read_bytes() != path.read_bytes():
                 released.parent.mkdir(parents=True, exist_ok=True)
                 released.write_bytes(path.read_bytes())
@@ -43,13 +46,13 @@ def release(root: Path, stages: list[str] | None = None) -> list[Path]:
 
 
 def leaks(root: Path) -> list[str]:
-    """Return one sentence for each fault of labs/: a file that does not belong, a solution or hidden test, a stale notebook.
+    """Return one sentence for each fault of labs/ and the starters: a file that does not belong, a solution or hidden test, a stale notebook.
 
     Raises:
         CourseError: as `release` does.
     """
     sources = _sources(root)
-    belong = {root / "labs" / stage / path.name for stage, paths in sources.items() for path in paths}
+    belong = {_released(root, Path(stage, path.name)) for stage, paths in sources.items() for path in paths}
     # A file in labs/ itself, such as a README, is written there by hand.
     found = {path for path in (root / "labs").glob("*/**/*") if path.is_file()}
     strays = {path for path in found - belong if ".ipynb_checkpoints" not in path.parts}
@@ -57,7 +60,7 @@ def leaks(root: Path) -> list[str]:
     with tempfile.TemporaryDirectory() as folder:
         for path in _generate(root, sources, Path(folder), gradebook=False):
             inside = path.relative_to(folder)
-            released = root / "labs" / inside
+            released = _released(root, inside)
             if not released.is_file():
                 faults.append(f"{_short(released, root)} is missing: run `resumen release`.")
                 continue
@@ -78,6 +81,13 @@ def all_but(*endings: str) -> list[str]:
         continued = {ending[-len(part) - 1] for ending in endings if ending.endswith(part) and ending != part}
         globs |= {f"*[!{''.join(sorted(continued))}]{part}", part}
     return sorted(globs - {""})
+
+
+def _released(root: Path, inside: Path) -> Path:
+    """Return where students find a notebook of solutions/, given its place in there."""
+    if inside.name == PROJECT:
+        return root / "capstone" / inside.parent / "starter.ipynb"
+    return root / "labs" / inside
 
 
 def _short(path: Path, root: Path) -> str:

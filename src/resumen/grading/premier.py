@@ -1,0 +1,199 @@
+"""The checklist of the premier project, "Synopsis writer"."""
+
+from collections.abc import Iterator
+from functools import cached_property
+from pathlib import Path
+
+import pandas as pd
+
+from resumen import synopses
+from resumen.baselines import lead_k, oracle_sentence
+from resumen.corpus import LANGUAGES
+from resumen.grading import projects
+from resumen.grading.projects import Check
+from resumen.profiles import SEED
+
+WRITTEN = "the last cell of project.ipynb writes it."
+
+FILES = {
+    "project.ipynb": "it is the starter, answered and run.",
+    "metrics.json": WRITTEN,
+    "predictions.csv": WRITTEN,
+    "error_sheet.csv": "the last cell of project.ipynb draws the rows, and you label them.",
+    "report.md": "write it in a copy of report_template.md.",
+    "MODEL_CARD.md": WRITTEN,
+}
+
+COLUMNS = (*synopses.PREDICTION_COLUMNS, "held_out_by_both")
+
+HEADINGS = ("The question", "Data", "Method", "Results", "The leak", "What thirty synopses show", "Limits", "Decision")
+WORDS = 1200
+"""Two pages."""
+
+SETTINGS = {
+    "quick": bool,
+    "seed": int,
+    "checkpoint": str,
+    "epochs": int,
+    "learning_rate": float,
+    "batch_size": int,
+    "max_input_length": int,
+    "max_target_length": int,
+    "truncated": dict,
+}
+
+
+def checks(folder: Path) -> list[Check]:
+    """Return the checks of a hand-in, in the order in which a student should read them."""
+    hand_in = HandIn(folder)
+    return [
+        ("project.ipynb is the starter, answered, and run in order", hand_in.notebook_faults),
+        ("predictions.csv holds every test row once", hand_in.prediction_faults),
+        ("metrics.json has its settings", hand_in.setting_faults),
+        ("metrics.json follows from predictions.csv", hand_in.metric_faults),
+        ("error_sheet.csv: thirty drawn rows, labelled", hand_in.sheet_faults),
+        ("report.md keeps the template and quotes figures of this hand-in", hand_in.report_faults),
+        ("MODEL_CARD.md can be read by the Hub", hand_in.card_faults),
+    ]
+
+
+class HandIn:
+    """A folder that was handed in; files are read once, when a check needs them."""
+
+    def __init__(self, folder: Path):
+        self.folder = folder
+
+    @cached_property
+    def metrics(self) -> dict:
+        return projects.read_json(self.folder / "metrics.json")
+
+    @cached_property
+    def predictions(self) -> pd.DataFrame:
+        return projects.read_csv(self.folder / "predictions.csv", COLUMNS)
+
+    @cached_property
+    def sheet(self) -> pd.DataFrame:
+        return projects.read_csv(self.folder / "error_sheet.csv", synopses.SHEET_COLUMNS)
+
+    @cached_property
+    def corpus(self) -> tuple[dict, pd.DataFrame]:
+        """The facts of metrics.json, and predictions.csv as it is without a model: all but its two predictions."""
+        rows = synopses.load_rows()
+        clean = synopses.clean_rows(rows)
+        splits = synopses.split_by_source(clean, synopses.SHARES)
+        leaking = synopses.random_split(clean, synopses.SHARES)
+        test = splits["test"].to_pandas().set_index("review_id", drop=False)
+        test["both"] = test["review_id"].isin(synopses.shared_test_ids(splits, leaking))
+        return synopses.count_facts(rows, clean, splits, leaking), test
+
+    def notebook_faults(self) -> Iterator[str]:
+        return projects.notebook_faults(self.folder / projects.NOTEBOOK, "premier")
+
+    def prediction_faults(self) -> Iterator[str]:
+        _, test = self.corpus
+        table = self.predictions
+        yield from projects.id_faults("predictions.csv", table["id"], set(test.index))
+        known = table[table["id"].isin(test.index)].drop_duplicates("id")
+        for row in known.itertuples():
+            truth = test.loc[row.id]
+            body, reference, language = truth["review_body"], truth["review_title"], truth["language"]
+            expected = {
+                "language": language,
+                "source_package": truth["product_id"],
+                "reference": reference,
+                "lead1": lead_k(body, language, 1),
+                "lead3": lead_k(body, language, 3),
+                "oracle": oracle_sentence(body, reference, language),
+                "held_out_by_both": str(truth["both"]),
+            }
+            for name, value in expected.items():
+                got = getattr(row, name)
+                if got != value:
+                    yield (
+                        f"predictions.csv, id {row.id!r}, column {name}: it says {got[:60]!r}, but the corpus gives "
+                        f"{value[:60]!r}: {WRITTEN}"
+                    )
+        if len(table) and (table["prediction"].str.strip() == "").all():
+            yield "predictions.csv: the column prediction is empty in every row: did the model write anything?"
+
+    def setting_faults(self) -> Iterator[str]:
+        settings = self.metrics.get("settings")
+        if not isinstance(settings, dict):
+            yield f"metrics.json has no settings: {WRITTEN}"
+            return
+        for name, kind in SETTINGS.items():
+            value = settings.get(name)
+            if not isinstance(value, (int, float) if kind is float else kind) or (
+                isinstance(value, bool) != (kind is bool)
+            ):
+                yield f"metrics.json, settings.{name}: it says {value!r}, but {kind.__name__} belongs there."
+        if settings.get("quick"):
+            yield "metrics.json comes from a quick run: unset RESUMEN_QUICK, restart, and run the whole notebook."
+        losses = self.metrics.get("losses")
+        if not isinstance(losses, list) or len(losses) != settings.get("epochs"):
+            yield f"metrics.json, losses: one number for each of the {settings.get('epochs')} epochs belongs there."
+
+    def metric_faults(self) -> Iterator[str]:
+        facts, test = self.corpus
+        table = self.predictions
+        if set(table["id"]) != set(test.index) or table["id"].duplicated().any():
+            yield "Not checked: predictions.csv does not hold every test row once."
+            return
+        computed = synopses.build_metrics(
+            table.assign(held_out_by_both=table["held_out_by_both"] == "True"),
+            self.metrics.get("settings"),
+            facts,
+            self.metrics.get("losses") if isinstance(self.metrics.get("losses"), list) else [],
+        )
+        yield from projects.figure_faults(self.metrics, computed)
+
+    def sheet_faults(self) -> Iterator[str]:
+        sheet = self.sheet
+        if len(sheet) != synopses.SHEET_ROWS:
+            yield f"error_sheet.csv has {len(sheet)} rows: it needs {synopses.SHEET_ROWS}."
+        _, test = self.corpus
+        frame = pd.DataFrame(
+            {
+                "id": test["review_id"],
+                "language": test["language"],
+                "source_package": test["product_id"],
+                "source": test["review_body"],
+                "reference": test["review_title"],
+                "prediction": "",
+            }
+        ).reset_index(drop=True)
+        drawn = synopses.draw_error_sheet(frame).set_index("id")
+        yield from projects.id_faults("error_sheet.csv", sheet["id"], set(drawn.index), f"what seed {SEED} draws")
+        written = dict(zip(self.predictions["id"], self.predictions["prediction"], strict=True))
+        for row in sheet.itertuples():
+            where = f"error_sheet.csv, id {row.id!r}"
+            if row.id in drawn.index:
+                for name in ("language", "source", "reference"):
+                    if getattr(row, name) != drawn.at[row.id, name]:
+                        yield f"{where}: its {name} is not that of the corpus: copy it back."
+            if row.id in written and row.prediction != written[row.id]:
+                yield f"{where}: its prediction is not that of predictions.csv: {row.prediction!r}, {written[row.id]!r}."
+            if row.label == "":
+                yield f"{where} has no label: read it and give it one of {', '.join(synopses.LABELS)}."
+            elif row.label not in synopses.LABELS:
+                yield f"{where}: the label {row.label!r} is not in the taxonomy: choose one of {', '.join(synopses.LABELS)}."
+            if row.note.strip() == "":
+                yield f"{where} has no note: say in a few words what makes it {row.label or 'so'}."
+
+    def report_faults(self) -> Iterator[str]:
+        counts = self.sheet.groupby(["language", "label"]).size()
+        labelled = [*self.sheet["label"].value_counts(), *counts]
+        shares = [count / synopses.SHEET_ROWS for count in labelled]
+        shares += [count / (synopses.SHEET_ROWS / len(LANGUAGES)) for count in counts]
+        figures = [*projects.figures_in(self.metrics), *labelled, *shares, *synopses.SHARES.values(), 0.95]
+        yield from projects.report_faults(self.folder / "report.md", HEADINGS, WORDS, figures)
+
+    def card_faults(self) -> Iterator[str]:
+        try:
+            means = {
+                language: {name: float(value["mean"]) for name, value in systems["prediction"].items()}
+                for language, systems in self.metrics["scores"].items()
+            }
+        except (KeyError, TypeError, ValueError, AttributeError):
+            means = {}  # the line on metrics.json says so
+        return projects.card_faults(self.folder / "MODEL_CARD.md", LANGUAGES, means)

@@ -1,0 +1,178 @@
+"""The projects' proof, as for the labs: untouched 0, reference full, a wrong answer loses its own task, a right one nothing.
+
+The notebooks run in their quick form, in a folder of their own. A whole run takes minutes and is made by hand: see CONTRIBUTING.md.
+"""
+
+import ast
+import functools
+import os
+import re
+from pathlib import Path
+
+import nbformat
+import pytest
+import yaml
+from labrun import Lab, Outcome, _run_cells, in_fresh_process, names, untouched
+
+from resumen.lab import NOT_ATTEMPTED, RIGHT, WRONG
+
+ROOT = Path(__file__).parents[2]
+WRONG_ANSWERS, RIGHT_ANSWERS = 3, 1
+AUTOMATIC = 60
+"""Points of the graded functions; the written parts bring the other 40, by the rubric."""
+
+runs_notebooks = [
+    pytest.mark.slow,
+    pytest.mark.skipif(not hasattr(os, "fork"), reason="answers run in forks of one process, which Windows has not"),
+]
+
+projects = functools.cache(lambda name: Lab(ROOT / "solutions" / name / "project.ipynb"))
+
+
+@pytest.fixture(scope="module", params=[path.parent.name for path in sorted(ROOT.glob("solutions/*/project.ipynb"))])
+def name(request):
+    return request.param
+
+
+@pytest.fixture(scope="module")
+def project(name):
+    return projects(name)
+
+
+def quick_run(project, folder, answers=None):
+    """Run the notebook as `Lab.run` does, in its quick form and in `folder`."""
+    start = f"import os\nos.environ['RESUMEN_QUICK'] = '1'\nos.chdir({str(folder)!r})"
+    sources = {task.answer.id: (answers or {}).get(task.function) for task in project.tasks.values()}
+    cells = [("start", start), *((cell.id, sources.get(cell.id) or cell.source) for cell in project.code)]
+    outcomes, rows = in_fresh_process(_run_cells, cells)
+    return {cell: Outcome(*outcome) for cell, outcome in outcomes.items()}, rows
+
+
+# The notebook ---------------------------------------------------------------------------------------------------------
+
+
+def test_points(project):
+    points = {cell.id: cell.metadata.nbgrader.points for cell in project.graded if cell.metadata.nbgrader.grade}
+    tests = {task.tests.id for task in project.tasks.values()}
+    assert sum(points.values()) == 100
+    assert sum(points[cell] for cell in tests) == AUTOMATIC
+    (written,) = set(points) - tests
+    assert points[written] == 100 - AUTOMATIC
+    prose = "\n".join(cell.source for cell in project.notebook.cells if cell.cell_type == "markdown")
+    for task in project.tasks.values():
+        assert re.search(rf"### .*{task.function}.*\b{points[task.tests.id]} points", prose), task.function
+
+
+def test_rubric_has_the_points_of_the_notebook(name, project):
+    """100 points in all, and the automatic ones task by task."""
+    text = (ROOT / "capstone" / name / "rubric.md").read_text(encoding="utf-8")
+    rows = re.findall(r"^\| *\d+ *\|[^|]*\| *(\d+) *\|", text, flags=re.MULTILINE)
+    assert sum(map(int, rows)) == 100
+    for task in project.tasks.values():
+        points = task.tests.metadata.nbgrader.points
+        assert re.search(rf"^\|[^|]*\|[^|]*`{task.function}`[^|]*\| *{points} *\|", text, flags=re.MULTILINE), (
+            task.function
+        )
+
+
+def test_first_code_cell_is_that_of_the_lectures(project):
+    lecture = nbformat.read(ROOT / "stages" / "stage1_corpus" / "lecture.ipynb", as_version=4)
+    assert project.code[0].source == next(cell.source for cell in lecture.cells if cell.cell_type == "code")
+
+
+def test_tasks_are_independent(project):
+    """No cell reads a name that another task's cells bound last: so a wrong answer cannot reach another task."""
+    task_of = {cell.id: task.function for task in project.tasks.values() for cell in (task.answer, task.tests)}
+    bound_by: dict[str, str | None] = {}
+    faults = []
+    for cell in project.code:
+        own = task_of.get(cell.id)
+        reads, binds = names(cell.source)
+        others = {one: bound_by[one] for one in reads - binds if bound_by.get(one, own) not in (None, own)}
+        faults += [f"{cell.id} reads {one!r} from {task}" for one, task in sorted(others.items())]
+        faults += [f"{cell.id} binds {one!r}" for one in sorted(binds & set(project.tasks) - {own})]
+        bound_by |= dict.fromkeys(binds, own)
+    assert faults == []
+
+
+def test_test_cells(project):
+    for task in project.tasks.values():
+        visible, _, hidden = task.tests.source.partition("### BEGIN HIDDEN TESTS")
+        assert len(re.findall(r"\bexpect(?:_error)?\(", visible)) >= 3, task.function
+        assert "assert" in hidden, task.function
+        # nbgrader takes the value of a bare last expression for partial credit.
+        assert not isinstance(ast.parse(task.tests.source).body[-1], ast.Expr), task.function
+
+
+# Runs -----------------------------------------------------------------------------------------------------------------
+
+
+@functools.cache
+def reference(name):
+    import tempfile
+
+    with tempfile.TemporaryDirectory() as folder:
+        outcomes, rows = quick_run(projects(name), folder)
+        written = {path.relative_to(folder).as_posix() for path in Path(folder).rglob("*") if path.is_file()}
+    return outcomes, rows, written
+
+
+@functools.cache
+def listed(name):
+    """Return the answers in mutants/: wrong ones that students give, and right ones written another way."""
+    return yaml.safe_load((Path(__file__).parent / "mutants" / f"{name}.yaml").read_text(encoding="utf-8"))
+
+
+@functools.cache
+def tried(name):
+    """Run all listed answers, each with its own test cell, and return the outcome of each by its name."""
+    outcomes, _, _ = reference(name)
+    answers = [(one["function"], one["code"]) for one in listed(name)]
+    seconds = {cell: outcome.seconds for cell, outcome in outcomes.items()}
+    results = projects(name).run_answers(answers, seconds)
+    return {one["name"]: result for one, result in zip(listed(name), results, strict=True)}
+
+
+class TestRuns:
+    pytestmark = runs_notebooks
+
+    def test_reference(self, name, project):
+        outcomes, rows, written = reference(name)
+        assert {cell: outcome for cell, outcome in outcomes.items() if outcome.error} == {}
+        tests = {task.tests.id for task in project.tasks.values()}
+        assert [cell for cell in tests if outcomes[cell].is_lost] == []
+        assert [outcome for _, outcome, _ in rows] == [RIGHT] * len(project.tasks)
+        # A quick run must never write over a hand-in.
+        assert written and all(path.startswith("quick/") for path in written), written
+
+    def test_untouched(self, project, tmp_path):
+        stubs = {task.function: untouched(task.answer.source) for task in project.tasks.values()}
+        outcomes, rows = quick_run(project, tmp_path, stubs)
+        tests = {task.tests.id for task in project.tasks.values()}
+        assert {cell for cell, outcome in outcomes.items() if outcome.error} == tests
+        assert all(outcomes[cell].error.startswith("NotImplementedError: ") for cell in tests)
+        assert [outcome for _, outcome, _ in rows] == [NOT_ATTEMPTED] * len(tests)
+
+
+class TestAnswers:
+    pytestmark = runs_notebooks
+
+    def test_enough_are_listed(self, name, project):
+        assert len(listed(name)) == len({one["name"] for one in listed(name)})
+        for function in project.tasks:
+            mine = [one["loses"] for one in listed(name) if one["function"] == function]
+            assert mine.count([function]) >= WRONG_ANSWERS, function
+            assert mine.count([]) >= RIGHT_ANSWERS, function
+            assert mine.count([function]) + mine.count([]) == len(mine), function
+
+    def test_wrong_answers_lose_their_task(self, name):
+        wrong = {one["name"] for one in listed(name) if one["loses"]}
+        results = {one: result for one, result in tried(name).items() if one in wrong}
+        assert [one for one, result in results.items() if not result.error] == []
+        # Where a visible check fails, the student reads what is wrong. Hidden tests speak to the grader.
+        said = {one: result.error.partition(f": {WRONG}. ")[1:] for one, result in results.items()}
+        assert [one for one, (is_visible, why) in said.items() if is_visible and len(why.split()) < 3] == []
+
+    def test_right_answers_keep_their_points(self, name):
+        right = {one["name"] for one in listed(name) if not one["loses"]}
+        assert [(one, result) for one, result in tried(name).items() if one in right and result.is_lost] == []
