@@ -11,7 +11,7 @@ import pandas as pd
 from resumen.grading import projects
 from resumen.grading.contract import REFUSED, check_corpus, read_corpus
 from resumen.grading.projects import Check
-from resumen.grading.raters import RATERS, agreement, mean_scores, read_ratings
+from resumen.grading.raters import RATERS, SIMULATED, agreement, is_simulated, mean_scores, read_ratings
 from resumen.grading.robustness import STRESSES
 from resumen.metrics import ROUGES, mean_interval, paired_bootstrap, score_examples
 from resumen.profiles import CourseError
@@ -47,9 +47,6 @@ WORDS = 2_000
 """Four pages."""
 
 RATED = ("system_a", "system_b")
-SIMULATED = "SIMULATED"
-"""How the note of a rating begins that no person gave."""
-
 SAME = 1e-6
 """Most that the scores of one process and of two may differ."""
 
@@ -133,7 +130,7 @@ def process_faults(processes: dict) -> Iterator[str]:
 def checks(folder: Path) -> list[Check]:
     """Return the checks of a hand-in, in the order in which a student should read them."""
     hand_in = HandIn(folder)
-    simulated = ": SIMULATED, no person rated these" if hand_in.is_simulated else ""
+    simulated = ": SIMULATED, no person rated these" if is_simulated(folder) else ""
     return [
         ("the corpus keeps the data contract", hand_in.corpus_faults),
         ("project.ipynb is the starter, answered, and run in order", hand_in.notebook_faults),
@@ -176,13 +173,6 @@ class HandIn:
     @cached_property
     def ratings(self) -> pd.DataFrame:
         return read_ratings(self.folder)
-
-    @property
-    def is_simulated(self) -> bool:
-        sheets = [self.folder / f"sheet_{rater}.csv" for rater in RATERS]
-        return any(
-            SIMULATED in sheet.read_text(encoding="utf-8", errors="replace") for sheet in sheets if sheet.is_file()
-        )
 
     def corpus_faults(self) -> Iterator[str]:
         for line in check_corpus(self.corpus, projects.read_text(self.folder / "DATA_CARD.md")):
@@ -285,6 +275,43 @@ def card_means(metrics: dict) -> dict[str, dict[str, float]]:
         }
     except (KeyError, TypeError, ValueError, AttributeError):
         return {}  # the line on metrics.json says so
+
+
+def tables(metrics: dict) -> str:
+    """Return the tables of a report in Markdown, each under a heading with its name, figures with two decimals."""
+
+    def interval(value: dict, name: str) -> str:
+        return f"{value[name]:.2f} [{value['low']:.2f}, {value['high']:.2f}]"
+
+    scores = [
+        [where, str(row["n"]), *(interval(row[system]["rougeL"], "mean") for system in SYSTEMS)]
+        for where, row in metrics["scores"].items()
+    ]
+    decisions = [[decision(metrics, where, pair)] for where, pairs in metrics["comparisons"].items() for pair in pairs]
+    people = [
+        [
+            language,
+            str(row["n"]),
+            interval(row, "kappa"),
+            *(f"{metrics['people']['mean_score'][language][name]:.2f}" for name in RATED),
+        ]
+        for language, row in metrics["people"].get("kappa", {}).items()
+    ]
+    robust = [
+        [kind, row["done"], "yes" if row["holds"] else "no", "" if row["drop"] is None else interval(row, "drop")]
+        for kind, row in metrics["robustness"].items()
+    ]
+    named = {
+        "scores": (["rows", "n", *SYSTEMS], scores),
+        "decisions": (["what the intervals support"], decisions),
+        "people": (["language", "outputs rated", "weighted kappa", *RATED], people),
+        "robustness": (["kind", "done to the text", "holds", "drop in ROUGE-L"], robust),
+    }
+    parts = []
+    for name, (head, rows) in named.items():
+        lines = [head, ["---"] * len(head), *rows]
+        parts.append(f"## {name}\n\n" + "\n".join(f"| {' | '.join(line)} |" for line in lines) + "\n")
+    return "\n".join(parts)
 
 
 def simulate_ratings(folder: Path, predictions: pd.DataFrame, seed: int = 0) -> None:

@@ -50,7 +50,10 @@ STOP_WORDS = {
 
 _TAG = re.compile(r"</?[A-Za-z][^<>]*>|&(?:[A-Za-z]{2,8}|#\d+|#x[0-9A-Fa-f]+);")
 _E_MAIL = re.compile(r"\b[\w.+-]+@[\w-]+\.\w[\w.-]*")
-_PHONE = re.compile(r"(?<![\w.,])(?:\+\d{1,3}[ .-]?)?(?:\(?\d{2,4}\)?[ .-]?){2,4}\d{2,4}(?![\w,]|\.\d)")
+# Nine digits at least, in groups: fewer are a date, an amount or a range of pages.
+_PHONE = re.compile(
+    r"(?<![\w.,])(?=(?:[ ().-]*\+?\d){9,15}(?!\d))(?:\+\d{1,3}[ .-]?)?(?:\(?\d{2,4}\)?[ .-]?){2,4}\d{2,4}(?![\w,]|\.\d)"
+)
 _NO_LICENCE = {"unknown", "none", "n/a", "na", "?", "-", "todo", "tbd"}
 
 

@@ -17,6 +17,9 @@ ITEMS = 50
 SCALE = (1, 2, 3, 4)
 RATERS = ("a", "b")
 
+SIMULATED = "SIMULATED"
+"""How a note begins where a program rated. The exemplar has no raters; a project must have."""
+
 INSTRUCTIONS = {
     "en": """# How to rate
 
@@ -113,11 +116,10 @@ def write_kit(folder: Path, items: pd.DataFrame, outputs: Mapping[str, Sequence[
     """Write both raters' sheets, the instructions in English and Spanish, and the key, into `folder`.
 
     Raises:
-        CourseError: if a sheet is there already: it may hold an afternoon's work.
+        CourseError: if there are sheets already: they may hold an afternoon's work.
     """
-    for rater in RATERS:
-        if (folder / f"sheet_{rater}.csv").exists():
-            raise CourseError(f"{folder / f'sheet_{rater}.csv'} exists and is not overwritten: move it away first.")
+    if has_own_sheets(folder):
+        raise CourseError(f"{folder} has rating sheets, which are not overwritten: move them away first.")
     folder.mkdir(parents=True, exist_ok=True)
     keys = []
     for rater in RATERS:
@@ -127,6 +129,17 @@ def write_kit(folder: Path, items: pd.DataFrame, outputs: Mapping[str, Sequence[
     pd.concat(keys).to_csv(folder / "key.csv", index=False, encoding="utf-8")
     for language, text in INSTRUCTIONS.items():
         (folder / f"instructions_{language}.md").write_text(text, encoding="utf-8")
+
+
+def is_simulated(folder: Path) -> bool:
+    """Say whether a program, not a person, filled one of the sheets in `folder`."""
+    sheets = [folder / f"sheet_{rater}.csv" for rater in RATERS]
+    return any(SIMULATED in sheet.read_text(encoding="utf-8", errors="replace") for sheet in sheets if sheet.is_file())
+
+
+def has_own_sheets(folder: Path) -> bool:
+    """Say whether there are sheets in `folder` that no program filled: blank ones, or ones that hold people's ratings."""
+    return any((folder / f"sheet_{rater}.csv").exists() for rater in RATERS) and not is_simulated(folder)
 
 
 def are_full(folder: Path) -> bool:
