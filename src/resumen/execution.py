@@ -27,7 +27,7 @@ def run_notebook(
     path: Path,
     on_cell: Callable[[int, int], None] = lambda done, total: None,
     probe: str | None = None,
-    timeout: int = CELL_TIMEOUT,
+    timeout: int | None = None,
 ) -> tuple[nbformat.NotebookNode, dict]:
     """Execute every cell in the notebook's folder and return (executed notebook, what the probe printed).
 
@@ -35,7 +35,7 @@ def run_notebook(
         path: the notebook; it is not changed.
         on_cell: called with (cells done, cells in all) before the first code cell and after each.
         probe: Python that runs after the last cell, in the same kernel, and prints one JSON object. It is not kept.
-        timeout: seconds that one cell may take.
+        timeout: seconds that one cell may take; by default `CELL_TIMEOUT`.
 
     Raises:
         NotebookFailed: naming notebook, cell and error, in one line.
@@ -44,6 +44,7 @@ def run_notebook(
         notebook = nbformat.read(path, as_version=4)
     except Exception as error:  # nbformat lets AttributeError and TypeError through for JSON that is no notebook
         raise CourseError(f"{path} is not a notebook that can be read: {first_sentence(str(error))}.") from None
+    timeout = timeout or CELL_TIMEOUT
     client = NotebookClient(
         notebook, timeout=timeout, kernel_name="python3", resources={"metadata": {"path": str(path.parent)}}
     )

@@ -294,7 +294,8 @@ def test_another_notebook_is_refused(lab):
 
 def test_released_labs_travel_with_the_package(root):
     """The copies that `resumen check` compares with are those in labs/."""
-    released = {path.parent.name: path.read_bytes() for path in root.glob("labs/*/lab.ipynb")}
+    paths = [*root.glob("labs/*/lab.ipynb"), *root.glob("capstone/*/starter.ipynb")]
+    released = {path.parent.name: path.read_bytes() for path in paths}
     packed = {path.stem: path.read_bytes() for path in check.LABS.glob("*.ipynb")}
     assert packed == released, "run `resumen release`"
 

@@ -18,8 +18,8 @@ from resumen.lab import NOT_ATTEMPTED, RIGHT, WRONG
 
 ROOT = Path(__file__).parents[2]
 WRONG_ANSWERS, RIGHT_ANSWERS = 3, 1
-AUTOMATIC = 60
-"""Points of the graded functions; the written parts bring the other 40, by the rubric."""
+AUTOMATIC = {"premier": 60, "capstone": 30}
+"""Points of the graded functions; what is written brings the rest of 100, by the rubric."""
 
 runs_notebooks = [
     pytest.mark.slow,
@@ -51,16 +51,16 @@ def quick_run(project, folder, answers=None):
 # The notebook ---------------------------------------------------------------------------------------------------------
 
 
-def test_points(project):
+def test_points(name, project):
     points = {cell.id: cell.metadata.nbgrader.points for cell in project.graded if cell.metadata.nbgrader.grade}
     tests = {task.tests.id for task in project.tasks.values()}
     assert sum(points.values()) == 100
-    assert sum(points[cell] for cell in tests) == AUTOMATIC
+    assert sum(points[cell] for cell in tests) == AUTOMATIC[name]
     (written,) = set(points) - tests
-    assert points[written] == 100 - AUTOMATIC
+    assert points[written] == 100 - AUTOMATIC[name]
     prose = "\n".join(cell.source for cell in project.notebook.cells if cell.cell_type == "markdown")
     for task in project.tasks.values():
-        assert re.search(rf"### .*{task.function}.*\b{points[task.tests.id]} points", prose), task.function
+        assert re.search(rf"##+ .*{task.function}.*\b{points[task.tests.id]} points", prose), task.function
 
 
 def test_rubric_has_the_points_of_the_notebook(name, project):

@@ -1,13 +1,12 @@
 """The checklist of the premier project, "Synopsis writer"."""
 
 from collections.abc import Iterator
-from functools import cached_property
+from functools import cache, cached_property
 from pathlib import Path
 
 import pandas as pd
 
 from resumen import synopses
-from resumen.baselines import lead_k, oracle_sentence
 from resumen.corpus import LANGUAGES
 from resumen.grading import projects
 from resumen.grading.projects import Check
@@ -25,6 +24,8 @@ FILES = {
 }
 
 COLUMNS = (*synopses.PREDICTION_COLUMNS, "held_out_by_both")
+GIVEN = ("language", "source_package", "reference", "lead1", "lead3", "oracle", "held_out_by_both")
+"""The columns that follow from the corpus, whatever the model wrote."""
 
 HEADINGS = ("The question", "Data", "Method", "Results", "The leak", "What thirty synopses show", "Limits", "Decision")
 WORDS = 1200
@@ -57,6 +58,20 @@ def checks(folder: Path) -> list[Check]:
     ]
 
 
+@cache
+def corpus() -> tuple[dict, pd.DataFrame]:
+    """Return the facts of metrics.json, and the table of predictions as it is without a model, by id."""
+    rows = synopses.load_rows()
+    clean = synopses.clean_rows(rows)
+    splits = synopses.split_by_source(clean, synopses.SHARES)
+    leaking = synopses.random_split(clean, synopses.SHARES)
+    test = splits["test"]
+    table = synopses.prediction_table(
+        test, [""] * len(test), dict.fromkeys(synopses.shared_test_ids(splits, leaking), "")
+    )
+    return synopses.count_facts(rows, clean, splits, leaking), table.set_index("id", drop=False)
+
+
 class HandIn:
     """A folder that was handed in; files are read once, when a check needs them."""
 
@@ -75,44 +90,21 @@ class HandIn:
     def sheet(self) -> pd.DataFrame:
         return projects.read_csv(self.folder / "error_sheet.csv", synopses.SHEET_COLUMNS)
 
-    @cached_property
-    def corpus(self) -> tuple[dict, pd.DataFrame]:
-        """The facts of metrics.json, and predictions.csv as it is without a model: all but its two predictions."""
-        rows = synopses.load_rows()
-        clean = synopses.clean_rows(rows)
-        splits = synopses.split_by_source(clean, synopses.SHARES)
-        leaking = synopses.random_split(clean, synopses.SHARES)
-        test = splits["test"].to_pandas().set_index("review_id", drop=False)
-        test["both"] = test["review_id"].isin(synopses.shared_test_ids(splits, leaking))
-        return synopses.count_facts(rows, clean, splits, leaking), test
-
     def notebook_faults(self) -> Iterator[str]:
         return projects.notebook_faults(self.folder / projects.NOTEBOOK, "premier")
 
     def prediction_faults(self) -> Iterator[str]:
-        _, test = self.corpus
+        _, truth = corpus()
         table = self.predictions
-        yield from projects.id_faults("predictions.csv", table["id"], set(test.index))
-        known = table[table["id"].isin(test.index)].drop_duplicates("id")
-        for row in known.itertuples():
-            truth = test.loc[row.id]
-            body, reference, language = truth["review_body"], truth["review_title"], truth["language"]
-            expected = {
-                "language": language,
-                "source_package": truth["product_id"],
-                "reference": reference,
-                "lead1": lead_k(body, language, 1),
-                "lead3": lead_k(body, language, 3),
-                "oracle": oracle_sentence(body, reference, language),
-                "held_out_by_both": str(truth["both"]),
-            }
-            for name, value in expected.items():
-                got = getattr(row, name)
-                if got != value:
-                    yield (
-                        f"predictions.csv, id {row.id!r}, column {name}: it says {got[:60]!r}, but the corpus gives "
-                        f"{value[:60]!r}: {WRITTEN}"
-                    )
+        yield from projects.id_faults("predictions.csv", table["id"], set(truth.index))
+        known = table[table["id"].isin(truth.index)].drop_duplicates("id").set_index("id")
+        for name in GIVEN:
+            expected = truth.loc[known.index, name].astype(str)
+            for one in known.index[known[name] != expected]:
+                yield (
+                    f"predictions.csv, id {one!r}, column {name}: it says {known.at[one, name][:60]!r}, but the corpus gives "
+                    f"{expected[one][:60]!r}: {WRITTEN}"
+                )
         if len(table) and (table["prediction"].str.strip() == "").all():
             yield "predictions.csv: the column prediction is empty in every row: did the model write anything?"
 
@@ -134,9 +126,9 @@ class HandIn:
             yield f"metrics.json, losses: one number for each of the {settings.get('epochs')} epochs belongs there."
 
     def metric_faults(self) -> Iterator[str]:
-        facts, test = self.corpus
+        facts, truth = corpus()
         table = self.predictions
-        if set(table["id"]) != set(test.index) or table["id"].duplicated().any():
+        if set(table["id"]) != set(truth.index) or table["id"].duplicated().any():
             yield "Not checked: predictions.csv does not hold every test row once."
             return
         computed = synopses.build_metrics(
@@ -151,18 +143,8 @@ class HandIn:
         sheet = self.sheet
         if len(sheet) != synopses.SHEET_ROWS:
             yield f"error_sheet.csv has {len(sheet)} rows: it needs {synopses.SHEET_ROWS}."
-        _, test = self.corpus
-        frame = pd.DataFrame(
-            {
-                "id": test["review_id"],
-                "language": test["language"],
-                "source_package": test["product_id"],
-                "source": test["review_body"],
-                "reference": test["review_title"],
-                "prediction": "",
-            }
-        ).reset_index(drop=True)
-        drawn = synopses.draw_error_sheet(frame).set_index("id")
+        _, truth = corpus()
+        drawn = synopses.draw_error_sheet(truth.reset_index(drop=True)).set_index("id")
         yield from projects.id_faults("error_sheet.csv", sheet["id"], set(drawn.index), f"what seed {SEED} draws")
         written = dict(zip(self.predictions["id"], self.predictions["prediction"], strict=True))
         for row in sheet.itertuples():

@@ -306,7 +306,8 @@ def notebook_faults(path: Path, project: str) -> Iterator[str]:
     for number, cell in code:
         error = next((one for one in cell.get("outputs", []) if one.get("output_type") == "error"), None)
         if error:
-            yield f"{path.name}, cell {number} raised {error.get('ename')}: {str(error.get('evalue')).strip().splitlines()[:1]}."
+            reason = (str(error.get("evalue")).strip().splitlines() or ["no message"])[0]
+            yield f"{path.name}, cell {number} raised {error.get('ename')}: {reason}"
     if [cell.get("execution_count") for _, cell in code] != list(range(1, len(code) + 1)):
         yield f"{path.name} was not saved after one run from top to bottom: restart the kernel, run all cells, save."
 
