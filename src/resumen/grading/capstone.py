@@ -33,7 +33,7 @@ FILES = {
     "talk.md": "it is talk_outline.md, filled in.",
     "demo.py": "it is capstone/demo.py, changed for your model.",
 }
-CORPUS = ("corpus.jsonl", "corpus.parquet")
+ALSO = ("corpus.jsonl", "corpus.parquet")
 """The corpus itself, under one of these names."""
 
 SYSTEMS = ("floor", "system_a", "system_b", "ablation")
@@ -77,7 +77,14 @@ def build_metrics(
             }
             for one, other in PAIRS
         }
-    people = {} if ratings is None else {"kappa": agreement(ratings), "mean_score": mean_scores(ratings)}
+    people = {}
+    if ratings is not None:
+        # JSON has no NaN: a kappa that is undefined is null there.
+        kappas = {
+            language: {name: None if value != value else value for name, value in row.items()}
+            for language, row in agreement(ratings).items()
+        }
+        people = {"kappa": kappas, "mean_score": mean_scores(ratings)}
     return {
         "settings": settings,
         "scores": scores,
@@ -163,10 +170,10 @@ class HandIn:
 
     @cached_property
     def corpus(self) -> pd.DataFrame:
-        found = [self.folder / name for name in CORPUS if (self.folder / name).is_file()]
+        found = [self.folder / name for name in ALSO if (self.folder / name).is_file()]
         if len(found) != 1:
             raise CourseError(
-                f"{self.folder} has {len(found)} files called {' or '.join(CORPUS)}: put your corpus there, once."
+                f"{self.folder} has {len(found)} files called {' or '.join(ALSO)}: put your corpus there, once."
             )
         return read_corpus(found)
 
@@ -281,6 +288,8 @@ def tables(metrics: dict) -> str:
     """Return the tables of a report in Markdown, each under a heading with its name, figures with two decimals."""
 
     def interval(value: dict, name: str) -> str:
+        if value[name] is None:
+            return "undefined"
         return f"{value[name]:.2f} [{value['low']:.2f}, {value['high']:.2f}]"
 
     scores = [
@@ -298,7 +307,7 @@ def tables(metrics: dict) -> str:
         for language, row in metrics["people"].get("kappa", {}).items()
     ]
     robust = [
-        [kind, row["done"], "yes" if row["holds"] else "no", "" if row["drop"] is None else interval(row, "drop")]
+        [kind, row["done"], "yes" if row["holds"] else "no", interval(row, "drop")]
         for kind, row in metrics["robustness"].items()
     ]
     named = {
