@@ -36,8 +36,8 @@ def fill(report: str, tables: dict[str, str]) -> str:
     """Return a report with each table between `<!-- table: NAME -->` and `<!-- end -->` replaced."""
     for name, table in tables.items():
         report = re.sub(
-            rf"(<!-- table: {re.escape(name)} -->\n).*?(\n<!-- end -->)",
-            lambda match, table=table: f"{match[1]}{table}{match[2]}",
+            rf"(<!-- table: {re.escape(name)} -->\n).*?(<!-- end -->)",
+            lambda match, table=table: f"{match[1]}{table}\n{match[2]}",
             report,
             flags=re.DOTALL,
         )

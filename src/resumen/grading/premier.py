@@ -5,6 +5,7 @@ from functools import cache, cached_property
 from pathlib import Path
 
 import pandas as pd
+from datasets import disable_progress_bars
 
 from resumen import synopses
 from resumen.corpus import LANGUAGES
@@ -61,6 +62,7 @@ def checks(folder: Path) -> list[Check]:
 @cache
 def corpus() -> tuple[dict, pd.DataFrame]:
     """Return the facts of metrics.json, and the table of predictions as it is without a model, by id."""
+    disable_progress_bars()  # the checklist has a line of its own for the wait
     rows = synopses.load_rows()
     clean = synopses.clean_rows(rows)
     splits = synopses.split_by_source(clean, synopses.SHARES)
