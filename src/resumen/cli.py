@@ -301,6 +301,27 @@ def _check_project(folder: Path, run: bool) -> None:
 
 
 @app.command()
+def corpus(
+    paths: Annotated[list[Path], typer.Argument(metavar="FILE", help="Your corpus, .jsonl or .parquet files.")],
+    card: Annotated[Path, typer.Option(help="Its data card.")],
+) -> None:
+    """Check a corpus against the capstone's data contract: every rule is ok, look (read those rows) or refused.
+
+    Exit code 0: nothing is refused. 1: something is.
+    """
+    from resumen.grading.contract import REFUSED, check_corpus, read_corpus
+    from resumen.grading.projects import read_text
+
+    lines = check_corpus(read_corpus(paths), read_text(card))
+    table = Table("rule", "state", "what", "what to do", title="The data contract")
+    for line in lines:
+        table.add_row(*(escape(text) for text in (line.name, line.state, line.what, line.remedy)))
+    console.print(table)
+    if any(line.state == REFUSED for line in lines):
+        raise typer.Exit(1)
+
+
+@app.command()
 def release(
     stages: Annotated[list[str] | None, typer.Argument(help="Stages and projects to release; by default all.")] = None,
     check: Annotated[bool, typer.Option("--check", help="Change nothing; say what is wrong with it.")] = False,

@@ -1,7 +1,7 @@
 """`resumen check FOLDER`: the checklist of a project's hand-in. This module holds what both projects need.
 
-Each project has a module of its own, `resumen.grading.<project>`, with `FILES`, the files of a hand-in, and `checks(folder)`, which
-yields (what is checked, function that returns the faults). A fault is one sentence: what is wrong, where, what to do.
+Each project has a module of its own, `resumen.grading.<project>`, with `FILES`, the files of a hand-in, perhaps `ALSO`, files that may be there too, and
+`checks(folder)`, which yields (what is checked, function that returns the faults). A fault is one sentence: what is wrong, where, what to do.
 """
 
 import json
@@ -89,7 +89,12 @@ def checklist(folder: Path, run: bool = False) -> list[Line]:
             faults = (str(error),)
         lines.append(Line(what, _short(faults)))
     if run and (folder / NOTEBOOK).is_file():
-        lines.append(Line(f"{NOTEBOOK} runs from top to bottom", tuple(rerun(folder, project.FILES))))
+        lines.append(
+            Line(
+                f"{NOTEBOOK} runs from top to bottom",
+                tuple(rerun(folder, (*project.FILES, *getattr(project, "ALSO", ())))),
+            )
+        )
     return lines
 
 
