@@ -27,6 +27,7 @@ from rich.progress import Progress
 from torch.nn.functional import cross_entropy
 from torch.utils.data import DataLoader, Sampler
 from transformers import get_linear_schedule_with_warmup
+from transformers.trainer_pt_utils import get_length_grouped_indices
 
 from resumen.corpus import is_written, load_reviews, load_synopses, prepare_pairs
 from resumen.metrics import evaluate_system
@@ -247,22 +248,23 @@ def prune(folder: Path, kept: int) -> None:
 class EpochSampler(Sampler):
     """A new order of the rows for every epoch, known from the seed and the epoch alone: no state to save.
 
-    Rows that do not fill a batch are left out, other ones in each epoch. Accelerate would otherwise repeat rows to give every process as
-    many as the others, and how many depends on the number of processes.
+    Rows of like length share a batch, as in stage 4: a batch is padded to its longest row. Rows that do not fill a batch are left out, other
+    ones in each epoch. Accelerate would otherwise repeat rows to give every process as many as the others, and how many depends on the
+    number of processes.
     """
 
-    def __init__(self, rows: int, batch_size: int, seed: int):
-        self.rows, self.batch_size, self.seed, self.epoch = rows, batch_size, seed, 0
+    def __init__(self, lengths: list[int], batch_size: int, seed: int):
+        self.lengths, self.batch_size, self.seed, self.epoch = lengths, batch_size, seed, 0
 
     def set_epoch(self, epoch: int) -> None:
         self.epoch = epoch
 
     def __len__(self) -> int:
-        return self.rows - self.rows % self.batch_size
+        return len(self.lengths) - len(self.lengths) % self.batch_size
 
     def __iter__(self) -> Iterator[int]:
         generator = torch.Generator().manual_seed(self.seed * 100_003 + self.epoch)
-        return iter(torch.randperm(self.rows, generator=generator)[: len(self)].tolist())
+        return iter(get_length_grouped_indices(self.lengths, self.batch_size, generator=generator)[: len(self)])
 
 
 def train(
@@ -278,7 +280,8 @@ def train(
     Raises:
         CourseError: if there is less than one batch, or the loss is no longer a number.
     """
-    sampler = EpochSampler(len(rows), options.batch_size, options.seed)
+    lengths = [len(ids) for ids in rows["input_ids"][:]]
+    sampler = EpochSampler(lengths, options.batch_size, options.seed)
     if len(sampler) == 0:
         raise CourseError(
             f"The training split has {len(rows)} rows, fewer than one batch of {options.batch_size}: lower --batch-size."

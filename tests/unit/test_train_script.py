@@ -136,7 +136,7 @@ def environment(corpus, monkeypatch):
 @pytest.fixture
 def arguments(checkpoint):
     def make(output, **changes):
-        options = {"checkpoint": checkpoint, "epochs": 4, "learning-rate": 0.03, "batch-size": BATCH, **changes}
+        options = {"checkpoint": checkpoint, "epochs": 4, "learning-rate": 0.05, "batch-size": BATCH, **changes}
         return [
             "--cpu",
             "--output",
@@ -166,7 +166,7 @@ def whole(corpus, checkpoint, tmp_path_factory):
         patch.setenv("RESUMEN_DATA", str(corpus))
         torch.set_num_threads(1)
         AcceleratorState._reset_state(True)
-        options = ["--cpu", "--epochs", "4", "--learning-rate", "0.03", "--batch-size", str(BATCH)]
+        options = ["--cpu", "--epochs", "4", "--learning-rate", "0.05", "--batch-size", str(BATCH)]
         assert train_script.main([*options, "--output", str(output), "--checkpoint", str(checkpoint)]) == 0
     return output
 
@@ -380,14 +380,17 @@ def test_pieces_add_up_to_the_batch(size, batch, checkpoint):
     assert abs(mean_of_means - own) > 1e-4, "rows of one length would not tell the two means apart"
 
 
-def test_every_epoch_has_its_own_order():
-    sampler = train_script.EpochSampler(23, 5, seed=1)
+def test_every_epoch_has_its_own_order_and_batches_of_like_length():
+    lengths = [number * 37 % 100 for number in range(203)]
+    sampler = train_script.EpochSampler(lengths, 5, seed=1)
     orders = []
     for epoch in (0, 1, 0):
         sampler.set_epoch(epoch)
         orders.append(list(sampler))
     assert orders[0] == orders[2] != orders[1]
-    assert len(sampler) == len(orders[0]) == len(set(orders[0])) == 20
+    assert len(sampler) == len(orders[0]) == len(set(orders[0])) == 200
+    longest = [max(lengths[row] for row in orders[0][start : start + 5]) for start in range(0, 200, 5)]
+    assert 5 * sum(longest) < 1.3 * sum(lengths[row] for row in orders[0]), "less than 30 % of padding"
 
 
 # Mistakes
