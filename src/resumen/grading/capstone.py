@@ -154,19 +154,9 @@ def checks(folder: Path) -> list[Check]:
     ]
 
 
-class HandIn:
-    """A folder that was handed in; files are read once, when a check needs them."""
-
-    def __init__(self, folder: Path):
-        self.folder = folder
-
-    @cached_property
-    def metrics(self) -> dict:
-        return projects.read_json(self.folder / "metrics.json")
-
-    @cached_property
-    def predictions(self) -> pd.DataFrame:
-        return projects.read_csv(self.folder / "predictions.csv", COLUMNS)
+class HandIn(projects.HandIn):
+    project = "capstone"
+    prediction_columns = COLUMNS
 
     @cached_property
     def corpus(self) -> pd.DataFrame:
@@ -185,9 +175,6 @@ class HandIn:
         for line in check_corpus(self.corpus, projects.read_text(self.folder / "DATA_CARD.md")):
             if line.state == REFUSED:
                 yield f"{line.name}: {line.what}: {line.remedy}."
-
-    def notebook_faults(self) -> Iterator[str]:
-        return projects.notebook_faults(self.folder / projects.NOTEBOOK, "capstone")
 
     def prediction_faults(self) -> Iterator[str]:
         test = self.corpus[self.corpus["split"] == "test"].drop_duplicates("id").set_index("id")

@@ -22,8 +22,8 @@ If you put it under version control, use a private repository.
 
 | here | what it is |
 |---|---|
-| `solutions/` | the sources: labs and graded quizzes, with solutions and hidden tests. Edit these |
-| `labs/` | what students get, made from `solutions/` by `resumen release`. Never edit it |
+| `solutions/` | the sources: labs, graded quizzes and projects, with solutions and hidden tests. Edit these |
+| `labs/`, `capstone/` | what students get, made from `solutions/` by `resumen release`. Never edit them |
 | `var/` | gradebook, submissions, feedback. Git ignores it |
 | `nbgrader_config.py` | the settings of the public course; every path is relative to this folder |
 
@@ -41,7 +41,7 @@ These {public} tasks carry the public tests only:
 |---|---|---|
 {table}
 
-The questions of the graded quizzes and their keys are public too.
+The questions of the graded quizzes and their keys are public too, and so are the tests of the two projects.
 
 ### How to write one
 

@@ -74,26 +74,13 @@ def corpus() -> tuple[dict, pd.DataFrame]:
     return synopses.count_facts(rows, clean, splits, leaking), table.set_index("id", drop=False)
 
 
-class HandIn:
-    """A folder that was handed in; files are read once, when a check needs them."""
-
-    def __init__(self, folder: Path):
-        self.folder = folder
-
-    @cached_property
-    def metrics(self) -> dict:
-        return projects.read_json(self.folder / "metrics.json")
-
-    @cached_property
-    def predictions(self) -> pd.DataFrame:
-        return projects.read_csv(self.folder / "predictions.csv", COLUMNS)
+class HandIn(projects.HandIn):
+    project = "premier"
+    prediction_columns = COLUMNS
 
     @cached_property
     def sheet(self) -> pd.DataFrame:
         return projects.read_csv(self.folder / "error_sheet.csv", synopses.SHEET_COLUMNS)
-
-    def notebook_faults(self) -> Iterator[str]:
-        return projects.notebook_faults(self.folder / projects.NOTEBOOK, "premier")
 
     def prediction_faults(self) -> Iterator[str]:
         _, truth = corpus()

@@ -11,6 +11,7 @@ import shutil
 import tempfile
 from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from importlib import import_module
 from pathlib import Path
 
@@ -101,6 +102,27 @@ def checklist(folder: Path, run: bool = False) -> list[Line]:
 def _short(faults: tuple[str, ...]) -> tuple[str, ...]:
     rest = len(faults) - SHOWN
     return faults if rest <= 0 else (*faults[:SHOWN], f"And {rest} more of this kind.")
+
+
+class HandIn:
+    """A folder that was handed in; files are read once, when a check needs them. Each project adds its own checks."""
+
+    project: str
+    prediction_columns: Sequence[str]
+
+    def __init__(self, folder: Path):
+        self.folder = folder
+
+    @cached_property
+    def metrics(self) -> dict:
+        return read_json(self.folder / "metrics.json")
+
+    @cached_property
+    def predictions(self) -> pd.DataFrame:
+        return read_csv(self.folder / "predictions.csv", self.prediction_columns)
+
+    def notebook_faults(self) -> Iterator[str]:
+        return notebook_faults(self.folder / NOTEBOOK, self.project)
 
 
 # Files ----------------------------------------------------------------------------------------------------------------
