@@ -55,7 +55,7 @@ class Recipe:
     """All that fine-tuning needs to know. Lengths in tokens, `</s>` included; the learning rate falls linearly to 0."""
 
     epochs: int = 2
-    learning_rate: float = 1e-3
+    learning_rate: float = 4e-3
     batch_size: int = 16
     max_input_length: int = 96
     max_target_length: int = 32
