@@ -52,7 +52,10 @@ LABELS = {
 
 @dataclass(frozen=True)
 class Recipe:
-    """All that fine-tuning needs to know. Lengths in tokens, `</s>` included; the learning rate falls linearly to 0."""
+    """All that fine-tuning needs to know. Lengths in tokens, `</s>` included; the learning rate falls linearly to 0.
+
+    Of 1e-3, 2e-3, 4e-3 and 8e-3 the scores on the validation split rose up to 4e-3, and hardly beyond.
+    """
 
     epochs: int = 2
     learning_rate: float = 4e-3
