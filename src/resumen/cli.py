@@ -75,6 +75,8 @@ def course(
     missing = [str(path) for path in lectures.values() if not path.is_file()]
     if missing:
         raise CourseError(f"{', '.join(missing)} not found: run this in the repository, or name it with --root.")
+    # Figures of an earlier run beside the notebooks of a failed one would pass for its own.
+    (output / "summary.json").unlink(missing_ok=True)
     rows: dict[str, dict] = {}
     summary: dict = {"stages": {}}
     failure = None
@@ -130,7 +132,11 @@ def course(
 
 def _stage_table(rows: dict[str, dict]) -> Table:
     table = Table("stage", "minutes", "peak memory (MB)", "status", title="The course")
-    for stage, row in rows.items():
+    for stage in STAGES:
+        if stage not in rows:
+            table.add_row(stage, "", "", "not run")
+            continue
+        row = rows[stage]
         table.add_row(stage, f"{row['seconds'] / 60:.1f}", str(row.get("peak", 0) // 1024 or ""), row["status"])
     table.add_section()
     table.add_row("all", f"{sum(row['seconds'] for row in rows.values()) / 60:.1f}", "", "")

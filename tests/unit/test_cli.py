@@ -80,6 +80,7 @@ def test_course_stops_at_a_failing_cell(repository, tmp_path):
     """One line says notebook, cell and error, also when the message looks like console markup."""
     path = repository / "stages" / STAGES[1] / "lecture.ipynb"
     good = path.read_bytes()
+    (tmp_path / "summary.json").write_text("{}", encoding="utf-8")  # of an earlier run
     cells = [new_code_cell("print('so far')"), new_code_cell("raise ValueError('[bold] and [/x] are lost')")]
     write_notebook(new_notebook(cells=cells), path)
     try:
@@ -92,6 +93,8 @@ def test_course_stops_at_a_failing_cell(repository, tmp_path):
     assert "Traceback" not in result.output
     assert not (tmp_path / "summary.json").exists()
     assert not (tmp_path / STAGES[2]).exists()
+    states = [row[4].strip() for line in result.output.splitlines() if len(row := line.split("│")) > 4]
+    assert states[:5] == ["done", "failed", "not run", "not run", "not run"]
     executed = nbformat.read(tmp_path / STAGES[1] / "lecture.ipynb", as_version=4)
     assert executed.cells[0].outputs[0].text == "so far\n"
 

@@ -202,3 +202,64 @@ class TestSheets:
         sheet[1:].to_csv(kit / "sheet_a.csv", index=False)
         with pytest.raises(CourseError, match=r"sheet_a\.csv does not have the items"):
             raters.read_ratings(kit)
+
+
+class TestCommand:
+    @pytest.fixture(autouse=True)
+    def _wide_screen(self, monkeypatch):
+        monkeypatch.setenv("COLUMNS", "200")
+
+    def test_full_sheets(self, kit, capsys):
+        fill(kit / "sheet_a.csv", lambda text: "4" if text.startswith("b") else "2")
+        fill(kit / "sheet_b.csv", lambda text: "3" if text.startswith("b") else "1")
+        assert raters.main([str(kit)]) == 0
+        out, err = capsys.readouterr()
+        rows = [[cell.strip() for cell in line.split("│")[1:-1]] for line in out.splitlines() if line.startswith("│")]
+        row = raters.agreement(raters.read_ratings(kit))["all"]
+        agreed = f"{row['kappa']:.2f} [{row['low']:.2f}, {row['high']:.2f}]"
+        assert rows[0] == ["all", "120", agreed, "1.50", "3.50"]
+        assert [row[:2] for row in rows[1:]] == [["en", "60"], ["es", "60"]]
+        assert "mean score, system_a" in out and "SIMULATED" not in out and err == ""
+
+    def test_one_score_throughout_leaves_kappa_undefined(self, kit, capsys):
+        for rater in raters.RATERS:
+            fill(kit / f"sheet_{rater}.csv", lambda text: "3")
+        assert raters.main([str(kit)]) == 0
+        assert capsys.readouterr().out.count("undefined") == 3
+
+    def test_simulated_sheets_are_called_so(self, kit, capsys):
+        for rater in raters.RATERS:
+            path = kit / f"sheet_{rater}.csv"
+            fill(path, lambda text: "4" if text.startswith("b") else "2")
+            pd.read_csv(path, dtype=str).assign(note=raters.SIMULATED).to_csv(path, index=False)
+        assert raters.main([str(kit)]) == 0
+        title = next(line for line in capsys.readouterr().out.splitlines() if line.strip())
+        assert "SIMULATED: no person rated these" in title
+
+    def test_unfilled_sheet(self, kit, capsys):
+        fill(kit / "sheet_a.csv", lambda text: "4")
+        assert raters.main([str(kit)]) == 1
+        out, err = capsys.readouterr()
+        (line,) = err.splitlines()
+        assert out == "" and "sheet_b.csv, item 1: score_1 is ''" in line and line.endswith("rate it.")
+
+    @pytest.mark.parametrize("name", ["sheet_a.csv", "sheet_b.csv", "key.csv"])
+    def test_missing_file(self, kit, capsys, name):
+        for rater in raters.RATERS:
+            fill(kit / f"sheet_{rater}.csv", lambda text: "3")
+        (kit / name).unlink()
+        assert raters.main([str(kit)]) == 1
+        (line,) = capsys.readouterr().err.splitlines()
+        assert f"{name} not found" in line
+
+    @pytest.mark.parametrize("name", ["sheet_a.csv", "key.csv"])
+    def test_missing_column(self, kit, capsys, name):
+        pd.read_csv(kit / name, dtype=str).drop(columns="item").to_csv(kit / name, index=False)
+        assert raters.main([str(kit)]) == 1
+        (line,) = capsys.readouterr().err.splitlines()
+        assert f"{name} lacks the column item" in line
+
+    def test_missing_folder(self, tmp_path, capsys):
+        assert raters.main([str(tmp_path / "nowhere")]) == 1
+        (line,) = capsys.readouterr().err.splitlines()
+        assert line.startswith("raters: ") and "nowhere is not a folder" in line

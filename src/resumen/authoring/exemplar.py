@@ -12,12 +12,9 @@ from pathlib import Path
 import nbformat
 
 from resumen.execution import normalize, run_notebook, write_notebook
-from resumen.grading.projects import NOTEBOOK, executed
+from resumen.grading.projects import LONGEST_CELL, NOTEBOOK, executed
 from resumen.profiles import CourseError
 from resumen.setup import PROJECTS
-
-LONGEST_CELL = 3600
-"""Seconds: the exemplar may be made on a busy machine."""
 
 
 def answered(source: nbformat.NotebookNode, starter: nbformat.NotebookNode) -> nbformat.NotebookNode:

@@ -31,7 +31,7 @@ FILES = {
     "report.md": "write it in a copy of report_template.md.",
     "MODEL_CARD.md": WRITTEN,
     "talk.md": "it is talk_outline.md, filled in.",
-    "demo.py": "it is capstone/demo.py, changed for your model.",
+    "demo.py": "it is capstone/capstone/demo.py, changed for your model.",
 }
 ALSO = ("corpus.jsonl", "corpus.parquet")
 """The corpus itself, under one of these names."""

@@ -34,7 +34,7 @@ def main(arguments: list[str] | None = None) -> int:
     parser.add_argument("--max-input-length", type=int, default=128, help="tokens of a text that are read")
     parser.add_argument("--max-new-tokens", type=int, default=36)
     parser.add_argument("--batch-size", type=int, default=16, help="rows that each process generates at a time")
-    parser.add_argument("--limit", type=int, help="use only the first LIMIT test rows of each language")
+    parser.add_argument("--limit", type=int, help="score only the LIMIT shortest test rows of each language")
     options = parser.parse_args(arguments)
     try:
         run(options)

@@ -31,6 +31,9 @@ TOLERANCE = 1e-6
 RERUN_TOLERANCE = 2.0
 """Most that a mean score may differ, in ROUGE points, when the notebook runs again: other processors round otherwise, and a fine-tune adds it up."""
 
+LONGEST_CELL = 3600
+"""Seconds that one cell of a project may take: a fine-tune on a busy machine is long."""
+
 SHOWN = 3
 """Faults of one kind that are told in full."""
 
@@ -354,7 +357,7 @@ def rerun(folder: Path, files: Collection[str]) -> Iterator[str]:
                 shutil.copyfile(folder / name, copy / name)
         (copy / "metrics.json").unlink(missing_ok=True)
         try:
-            run_notebook(copy / NOTEBOOK)
+            run_notebook(copy / NOTEBOOK, timeout=LONGEST_CELL)
         except NotebookFailed as error:
             yield f"{error}."
             return

@@ -2,14 +2,21 @@
 
 A rater must not know which system wrote what, or hopes will rate. So each sheet hides the systems' names, shuffles the outputs of every item anew,
 and the key lies in another file, which stays closed until both sheets are full.
+
+    python -m resumen.grading.raters FOLDER     # how far the two agree, once both sheets are full
 """
 
+import argparse
+import math
 import random
+import sys
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import numpy as np
 import pandas as pd
+from rich.console import Console
+from rich.table import Table
 
 from resumen.profiles import SEED, CourseError
 
@@ -154,11 +161,11 @@ def read_ratings(folder: Path) -> pd.DataFrame:
     Raises:
         CourseError: if a file is missing, a score is none of `SCALE`, or sheets and key do not belong together.
     """
-    key = _read_csv(folder / "key.csv")
+    key = _read_csv(folder / "key.csv", ("rater", "item", "id"))
     ratings = []
     for rater in RATERS:
         path = folder / f"sheet_{rater}.csv"
-        sheet, mine = _read_csv(path), key[key["rater"] == rater]
+        sheet, mine = _read_csv(path, ("item", "language")), key[key["rater"] == rater]
         if sorted(sheet["item"]) != sorted(mine["item"]):
             raise CourseError(f"{path} does not have the items of the key: give back the sheet that belongs to it.")
         merged = sheet.merge(mine, on="item")
@@ -179,14 +186,18 @@ def read_ratings(folder: Path) -> pd.DataFrame:
     return frame
 
 
-def _read_csv(path: Path) -> pd.DataFrame:
+def _read_csv(path: Path, columns: Sequence[str] = ()) -> pd.DataFrame:
     if not path.is_file():
-        raise CourseError(f"{path} not found: `write_kit` makes it.")
+        raise CourseError(f"{path} not found: the notebook of the project writes it.")
     try:
         # utf-8-sig: spreadsheets put a mark at the beginning. Semicolons are how they write CSV in Spanish.
-        return pd.read_csv(path, dtype=str, keep_default_na=False, encoding="utf-8-sig", sep=None, engine="python")
+        table = pd.read_csv(path, dtype=str, keep_default_na=False, encoding="utf-8-sig", sep=None, engine="python")
     except Exception as error:
         raise CourseError(f"{path} cannot be read as CSV ({error}): save the sheet as CSV, in UTF-8.") from None
+    lacking = [name for name in columns if name not in table]
+    if lacking:
+        raise CourseError(f"{path} lacks the column {', '.join(lacking)}: save it with the columns that it had.")
+    return table
 
 
 def kappa(first: Sequence, second: Sequence, categories: Sequence, weights: str | None = None) -> float:
@@ -271,3 +282,47 @@ def mean_scores(ratings: pd.DataFrame) -> dict[str, dict[str, float]]:
     """Return {language or "all": {system: mean score of both raters}}."""
     parts = {"all": ratings} | dict(tuple(ratings.groupby("language")))
     return {name: part.groupby("system")["score"].mean().to_dict() for name, part in parts.items()}
+
+
+def main(arguments: list[str] | None = None) -> int:
+    """Print how far the two raters agree and what they gave; a mistake costs one sentence on stderr and exit code 1."""
+    parser = argparse.ArgumentParser(
+        prog="python -m resumen.grading.raters", description="Show how far the two raters of a capstone agree."
+    )
+    parser.add_argument("folder", type=Path, metavar="FOLDER", help="where sheet_a.csv, sheet_b.csv and key.csv lie")
+    folder = parser.parse_args(arguments).folder
+    try:
+        if not folder.is_dir():
+            raise CourseError(f"{folder} is not a folder: name the one with sheet_a.csv, sheet_b.csv and key.csv.")
+        ratings = read_ratings(folder)
+    except CourseError as error:
+        print(f"raters: {error}", file=sys.stderr)
+        return 1
+    Console().print(_agreement_table(folder, ratings))
+    return 0
+
+
+def _agreement_table(folder: Path, ratings: pd.DataFrame) -> Table:
+    means = mean_scores(ratings)
+    systems = sorted(means["all"])
+    simulated = f"{SIMULATED}: no person rated these\n" if is_simulated(folder) else ""
+    table = Table(
+        "language",
+        "outputs rated",
+        "weighted kappa [95 % interval]",
+        *(f"mean score, {name}" for name in systems),
+        title=f"{simulated}How far the two raters agree",
+    )
+    for language, row in agreement(ratings).items():
+        agreed = f"{row['kappa']:.2f} \\[{row['low']:.2f}, {row['high']:.2f}]"
+        table.add_row(
+            language,
+            str(row["n"]),
+            "undefined" if math.isnan(row["kappa"]) else agreed,
+            *(f"{means[language][name]:.2f}" for name in systems),
+        )
+    return table
+
+
+if __name__ == "__main__":
+    sys.exit(main())
