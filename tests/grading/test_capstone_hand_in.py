@@ -1,6 +1,7 @@
 """The capstone's checklist: the worked hand-in passes, and each way to spoil one costs a sentence with the place in it."""
 
 import json
+import re
 import shutil
 from pathlib import Path
 
@@ -22,6 +23,14 @@ def test_exemplar_is_in_order():
     lines = projects.checklist(EXEMPLAR)
     assert {line.what: line.faults for line in lines if line.faults} == {}
     assert any("SIMULATED" in line.what for line in lines), "nobody may take these ratings for people's"
+
+
+def test_checklist_has_every_line_of_the_command():
+    """In order: a student ticks off what `resumen check --run` will print."""
+    text = (ROOT / "capstone" / "capstone" / "checklist.md").read_text(encoding="utf-8")
+    whats = [what.partition(": SIMULATED")[0] for what, _ in capstone.checks(EXEMPLAR)]
+    told = re.findall(r"^- \[ \] \*\*(.+?)\*\*: ", text, flags=re.MULTILINE)
+    assert told == ["all files are there", *whats, "project.ipynb runs from top to bottom"]
 
 
 def test_exemplar_has_the_embedded_corpus_and_the_given_demo():

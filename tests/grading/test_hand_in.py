@@ -1,6 +1,7 @@
 """`resumen check FOLDER`: the worked hand-in passes, and each way to spoil one costs a sentence that says what is wrong."""
 
 import json
+import re
 import shutil
 from pathlib import Path
 
@@ -56,6 +57,14 @@ def faults(folder):
 
 def test_exemplar_is_in_order(folder):
     assert faults(folder) == {}
+
+
+def test_checklist_has_every_line_of_the_command():
+    """In order: a student ticks off what `resumen check --run` will print."""
+    text = (ROOT / "capstone" / "premier" / "checklist.md").read_text(encoding="utf-8")
+    whats = [what for what, _ in premier.checks(EXEMPLAR)]
+    told = re.findall(r"^- \[ \] \*\*(.+?)\*\*: ", text, flags=re.MULTILINE)
+    assert told == ["all files are there", *whats, "project.ipynb runs from top to bottom"]
 
 
 def test_exemplar_is_the_starter_with_the_answers_of_the_source():
