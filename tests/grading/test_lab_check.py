@@ -134,6 +134,16 @@ def report_deleted(notebook):
     return ["The cell report is missing"]
 
 
+def pictures_in_written_answers(notebook):
+    """A second written answer. Jupyter calls both pasted pictures image.png."""
+    answer = by_id(notebook)["written"]
+    answer["attachments"] = {"image.png": {"image/png": "aGk="}}
+    first = {**copy.deepcopy(answer), "id": "earlier", "source": "Un borrador: ![image.png](attachment:image.png)"}
+    first["attachments"] = {"image.png": {"image/png": "YnllCg=="}}
+    notebook["cells"].insert(notebook["cells"].index(answer), first)
+    return ["written) is there more than once"]
+
+
 def grade_id_twice(notebook):
     """The answer was copied with its metadata, the copy was edited, the stub stayed."""
     answer = by_id(notebook)["double"]
@@ -193,6 +203,7 @@ DAMAGE = [
     deleted_tests,
     setup_changed,
     report_deleted,
+    pictures_in_written_answers,
     grade_id_twice,
     two_answers,
     answer_in_a_new_cell,
@@ -222,6 +233,8 @@ def test_damage_is_named_and_mended(damage, lab, student):
         assert cell.source == original.source or cell.id in ("double", "shout", "written")
     texts = "\n".join(cell.source for cell in (*mended.cells, *lab.cells))
     assert [cell.source for cell in cells_of(student) if cell.source not in texts] == []
+    pictures = [picture for cell in mended.cells for picture in cell.get("attachments", {}).values()]
+    assert [cell for cell in cells_of(student) for one in cell.attachments.values() if one not in pictures] == []
     # Mended once, mended for good.
     again, faults = mend(lab, json.loads(nbformat.writes(mended)))
     assert (again, faults) == (mended, [])
@@ -247,6 +260,15 @@ def test_picture_in_the_written_answer_stays(lab, student):
     by_id(student)["written"]["attachments"] = picture
     mended, _ = mend(lab, student)
     assert by_id(mended)["written"].attachments == picture
+
+
+def test_pictures_that_are_set_aside_keep_apart(lab, student):
+    pictures_in_written_answers(student)
+    mended, _ = mend(lab, student)
+    assert by_id(mended)["written"].attachments == {"image.png": {"image/png": "aGk="}}
+    ((name, picture),) = mended.cells[-1].attachments.items()
+    assert picture == {"image/png": "YnllCg=="}
+    assert f"](<attachment:{name}>)" in mended.cells[-1].source
 
 
 @pytest.mark.parametrize(

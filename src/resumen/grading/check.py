@@ -112,6 +112,7 @@ def _read_cell(number: int, cell: dict) -> Cell:
     metadata = cell.get("metadata") if isinstance(cell.get("metadata"), dict) else {}
     grading = metadata.get("nbgrader") if isinstance(metadata.get("nbgrader"), dict) else {}
     source = cell.get("source", "")
+    attachments = cell.get("attachments") if isinstance(cell.get("attachments"), dict) else {}
     # Colab keeps the cell's id in its metadata.
     ids = {cell.get("id"), metadata.get("id"), grading.get("grade_id")}
     return Cell(
@@ -120,7 +121,7 @@ def _read_cell(number: int, cell: dict) -> Cell:
         "".join(map(str, source)) if isinstance(source, list) else str(source),
         frozenset(name for name in ids if isinstance(name, str)),
         grading,
-        cell.get("attachments") or {},
+        attachments,
     )
 
 
@@ -152,7 +153,7 @@ def released_lab(stage: str, labs: Path = LABS) -> nbformat.NotebookNode:
 def mend(released: nbformat.NotebookNode, cells: list[Cell]) -> tuple[nbformat.NotebookNode, list[str]]:
     """Put the answers into the released lab.
 
-    Every text of the student's is in the result: as an answer, as a cell of their own where it stood, or set aside at the end.
+    Every text and picture of the student's is in the result: as an answer, as a cell of their own where it stood, or set aside at the end.
 
     Returns:
         The mended notebook, and one sentence for each fault, with its remedy; none if nothing was damaged.
@@ -178,16 +179,35 @@ def mend(released: nbformat.NotebookNode, cells: list[Cell]) -> tuple[nbformat.N
             mended.cells.append(_filled(released.cells[place], chosen.get(place)))
         mended.cells += [_own_cell(cell) for cell in own.get(place, []) if cell.source.strip()]
     kept = {"", *(cell.source.strip() for cell in (*mended.cells, *released.cells))}
-    aside = [cell for cell in cells if cell.source.strip() not in kept]
+    pictures = [picture for cell in mended.cells for picture in cell.get("attachments", {}).values()]
+    aside = [
+        cell
+        for cell in cells
+        if cell.source.strip() not in kept or any(one not in pictures for one in cell.attachments.values())
+    ]
     if aside:
-        texts = [f"Cell {cell.number} was:\n\n~~~~python\n{cell.source}\n~~~~" for cell in aside]
-        mended.cells.append(nbformat.v4.new_markdown_cell("\n\n".join([SET_ASIDE.rstrip(), *texts]), id="set-aside"))
+        mended.cells.append(_set_aside(aside))
     seen: set[str] = set()
     for number, cell in enumerate(mended.cells):
         if cell.id in seen:
             cell.id = f"own-{number}"
         seen.add(cell.id)
     return mended, faults
+
+
+def _set_aside(cells: list[Cell]) -> nbformat.NotebookNode:
+    """Return the cell that keeps what has no place in the lab, with its pictures."""
+    texts, pictures = [SET_ASIDE.rstrip()], {}
+    for cell in cells:
+        # Jupyter calls every pasted picture image.png: the number of the cell keeps them apart.
+        renamed = {f"cell-{cell.number}-{name}": picture for name, picture in cell.attachments.items()}
+        texts.append(f"Cell {cell.number} was:\n\n~~~~python\n{cell.source}\n~~~~")
+        texts += [f"![{name}](<attachment:{name}>)" for name in renamed]
+        pictures |= renamed
+    aside = nbformat.v4.new_markdown_cell("\n\n".join(texts), id="set-aside")
+    if pictures:
+        aside.attachments = nbformat.from_dict(pictures)
+    return aside
 
 
 def repair(path: Path, mended: nbformat.NotebookNode) -> Path:
