@@ -5,6 +5,7 @@ import functools
 import inspect
 import os
 import re
+from importlib.metadata import version
 from pathlib import Path
 
 import nbformat
@@ -17,18 +18,65 @@ from resumen.lab import NOT_ATTEMPTED, RIGHT, WRONG
 
 ROOT = Path(__file__).parents[2]
 
-FUNCTIONS = {
-    "stage1_corpus": """clean_text drop_invalid filter_categories has_min_words deduplicate remove_leakage build_bilingual
-        length_stats""",
-    "stage2_tokenization": """preprocess tokenize_corpus shift_right collate fertility truncation_rate decode_labels""",
-    "stage3_rouge_baseline": """tokenize_words rouge_n rouge_l rouge_lsum split_sentences lead_k oracle_sentence
-        evaluate_system paired_bootstrap""",
-    "stage4_trainer": """make_compute_metrics make_training_arguments build_trainer overfit_one_batch best_epoch NanGuard
-        verdict""",
-    "stage5_accelerate": """train_epoch evaluate save_checkpoint Summarizer novel_ngram_rate unsupported_numbers
-        wrong_language model_card""",
+SIGNATURES = {
+    "stage1_corpus": """
+        clean_text(text: str | None) -> str
+        drop_invalid(dataset: Dataset) -> Dataset
+        filter_categories(corpus: DatasetDict, categories: Collection[str]) -> DatasetDict
+        has_min_words(title: str, min_words: int = 3) -> bool
+        deduplicate(dataset: Dataset) -> Dataset
+        remove_leakage(train: Dataset, held_out: Dataset) -> Dataset
+        build_bilingual(english: DatasetDict, spanish: DatasetDict, seed: int = 42) -> DatasetDict
+        length_stats(dataset: Dataset) -> pd.DataFrame
+    """,
+    "stage2_tokenization": """
+        preprocess(batch: dict, tokenizer, max_input_length: int, max_target_length: int) -> dict
+        tokenize_corpus(corpus: DatasetDict, tokenizer, max_input_length: int, max_target_length: int) -> DatasetDict
+        shift_right(labels: torch.Tensor, decoder_start_token_id: int, pad_token_id: int) -> torch.Tensor
+        collate(features: list[dict], pad_token_id: int, decoder_start_token_id: int) -> dict[str, torch.Tensor]
+        fertility(texts: list[str], tokenizer) -> float
+        truncation_rate(texts: list[str], tokenizer, max_length: int) -> float
+        decode_labels(labels: torch.Tensor | np.ndarray, tokenizer) -> list[str]
+    """,
+    "stage3_rouge_baseline": """
+        tokenize_words(text: str) -> list[str]
+        rouge_n(prediction: str, reference: str, n: int = 1) -> Score
+        rouge_l(prediction, reference) -> Score
+        rouge_lsum(prediction, reference) -> Score
+        split_sentences(text: str, language: str) -> list[str]
+        lead_k(text: str, language: str, k: int = 3) -> str
+        oracle_sentence(text: str, reference: str, language: str) -> str
+        evaluate_system(predictions, references, languages) -> pd.DataFrame
+        paired_bootstrap(scores_a, scores_b, n_resamples: int = 1000, seed: int = 0) -> dict
+    """,
+    "stage4_trainer": """
+        make_compute_metrics(tokenizer) -> Callable
+        make_training_arguments(output_dir: str, num_train_epochs: float, learning_rate: float, batch_size: int, \
+            max_target_length: int) -> Seq2SeqTrainingArguments
+        build_trainer(model, arguments, tokenized: DatasetDict, tokenizer) -> Seq2SeqTrainer
+        overfit_one_batch(model, batch, steps: int, learning_rate: float) -> list[float]
+        best_epoch(log_history: list[dict], metric: str = "eval_rougeL") -> dict
+        NanGuard.on_log(self, args, state, control, logs=None, **kwargs)
+        verdict(model_scores, baseline_scores, seed: int = 0) -> str
+    """,
+    "stage5_accelerate": """
+        train_epoch(model, dataloader, optimizer, scheduler, accelerator) -> float
+        evaluate(model, dataloader, tokenizer, accelerator, max_new_tokens: int) -> dict[str, float]
+        save_checkpoint(model, tokenizer, directory, accelerator, metrics: dict) -> Path
+        Summarizer.__init__(self, model, tokenizer, max_input_length=512, batch_size=16)
+        Summarizer.__call__(self, texts: str | list[str], **generation) -> str | list[str]
+        novel_ngram_rate(summary: str, source: str, n: int = 1) -> float
+        unsupported_numbers(summary: str, source: str) -> list[str]
+        wrong_language(summary: str, source_language: str) -> bool
+        model_card(metrics: dict, base_model: str, languages: list[str]) -> str
+    """,
 }
-"""What each lab asks for. Later stages and other people's answers use exactly these names."""
+"""What each lab asks for. Later stages and other people's answers use exactly these. A type that is not given here is free."""
+
+FUNCTIONS = {
+    stage: " ".join(dict.fromkeys(re.findall(r"^ {8}(\w+)", lines, flags=re.MULTILINE)))
+    for stage, lines in SIGNATURES.items()
+}
 
 HIDDEN = re.compile(r"^### BEGIN HIDDEN TESTS$.*?^### END HIDDEN TESTS$", flags=re.DOTALL | re.MULTILINE)
 
@@ -60,6 +108,30 @@ def test_every_function_has_its_task(lab, stage):
     assert sorted(lab.tasks) == sorted(FUNCTIONS[stage].split())
 
 
+def test_signatures(lab, stage):
+    for line in SIGNATURES[stage].strip().splitlines():
+        path, _, rest = line.strip().partition("(")
+        function, _, method = path.partition(".")
+        wanted = ast.parse(f"def {method or function}({rest}: ...").body[0]
+        given = _definition(lab.tasks[function].answer.source, function)
+        if method:
+            given = next(node for node in given.body if getattr(node, "name", None) == method)
+        hints = [one.annotation for one in _arguments(given)] + [given.returns]
+        for one, hint in zip([*_arguments(wanted), wanted], hints, strict=True):
+            expected = one.returns if one is wanted else one.annotation
+            assert expected is None or (hint and ast.unparse(hint)) == ast.unparse(expected), line
+        for definition in (wanted, given):
+            for one in _arguments(definition):
+                one.annotation = None
+        assert ast.unparse(given.args) == ast.unparse(wanted.args), line
+
+
+def _arguments(definition):
+    every = definition.args
+    more = [one for one in (every.vararg, every.kwarg) if one]
+    return [*every.posonlyargs, *every.args, *every.kwonlyargs, *more]
+
+
 def test_points(lab):
     points = {cell.id: cell.metadata.nbgrader.points for cell in lab.graded if cell.metadata.nbgrader.grade}
     written = [cell for cell in lab.graded if cell.metadata.nbgrader.grade and cell.metadata.nbgrader.solution]
@@ -76,6 +148,22 @@ def test_points(lab):
 def test_first_code_cell_is_that_of_the_lectures(lab, stage):
     lecture = nbformat.read(ROOT / "stages" / stage / "lecture.ipynb", as_version=4)
     assert lab.code[0].source == next(cell.source for cell in lecture.cells if cell.cell_type == "code")
+
+
+@pytest.mark.parametrize("path", ["stages/{}/lecture.ipynb", "labs/{}/lab.ipynb"], ids=["lecture", "lab"])
+def test_opens_in_colab(stage, path):
+    """The badge leads to this notebook, and the first code cell installs the package where it is missing."""
+    path, release = path.format(stage), f"v{version('resumen')}"
+    notebook = nbformat.read(ROOT / path, as_version=4)
+    code = next(cell.source for cell in notebook.cells if cell.cell_type == "code")
+    address = f"https://colab.research.google.com/github/resumen-course/resumen/blob/{release}/{path}"
+    badges = [cell.source for cell in notebook.cells if "assets/colab-badge.svg" in cell.source]
+    assert len(badges) == 1
+    assert f"[![Open in Colab](https://colab.research.google.com/assets/colab-badge.svg)]({address})" in badges[0]
+    assert re.search(
+        rf"^ +%pip install .*github\.com/resumen-course/resumen@{re.escape(release)}\"$", code, flags=re.MULTILINE
+    )
+    assert code.startswith("try:\n    import resumen\nexcept ImportError:")
 
 
 def test_answer_cells(lab):
