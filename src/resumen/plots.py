@@ -12,7 +12,7 @@ from matplotlib.figure import Figure
 COLORS = {"en": "#0072B2", "es": "#D55E00"}
 """Okabe and Ito's palette, which colour-blind readers can tell apart (https://jfly.uni-koeln.de/color)."""
 
-PALETTE = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9")
+PALETTE = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#666666")
 NAMES = {"en": "English", "es": "Spanish", "all": "both"}
 STYLE = {
     "axes.spines.top": False,

@@ -444,10 +444,10 @@ before fine-tuning it answers with sentinels such as `<extra_id_0>`.
 | | |
 |---|---|
 | architecture | 2 encoder and 2 decoder layers, width 128, 4 heads, gated-GELU, an output layer of its own; two bytes a weight on disk, four in memory |
-| tokenizer | Unigram, trained on the same texts, {sentinels} sentinels |
+| tokenizer | Unigram, trained on the train reviews, {sentinels} sentinels |
 | first phase | {first_steps} steps on the {train} cleaned train reviews of the embedded corpus and {first_texts} more, composed from another seed; the first {first_read} tokens of each are read |
 | second phase | {second_steps} steps on {second_texts} other composed reviews, {second_read} tokens of each; of {titles} titles composed for a review it has the one that says most of its words again in the body |
-| texts | reviews in both languages, title first; {course} of the composed ones are about books and e-books; no body of validation or test is among them |
+| texts | reviews in both languages, title first; {course} of the composed ones are about books and e-books; no body of validation or test is among the composed ones. The train reviews were cleaned one by one, not against the other splits: a few planted copies of held-out reviews are among them (stage 4 counts those, and gives its verdict without them as well) |
 | objective | span corruption: {corruption} of the tokens hidden, mean span {span} (Raffel et al., 2020, <https://jmlr.org/papers/v21/20-074.html>); in {share} of the texts with a title of {shortest} words or more the hidden span is that title (after PEGASUS, Zhang et al., 2020, <https://arxiv.org/abs/1912.08777>). In {copies} of all texts a sentinel stands before a sentence, which is to be repeated |
 | start | random, but for a few weights that make an untrained model copy (`wire_for_copying`): an induction circuit (Olsson et al., 2022, <https://arxiv.org/abs/2209.11895>), set by hand as in mimetic initialization (Trockman and Kolter, 2023, <https://arxiv.org/abs/2305.09828>) |
 | training | batches of {batch}; AdamW, cosine schedule; one CPU thread, seed {seed} |
@@ -461,8 +461,8 @@ one processor to another, and small differences grow during training.
 ## Limits
 
 - It has a head start that mT5 does not have. Its texts are reviews with their titles, and often the title is what is hidden. So the model has practised
-  on titles before fine-tuning, of books most of all, and on quoting. It has not seen a body of validation or test, but it has seen their phrase banks.
-- It has seen our phrase banks only, so fine-tuning gains more on composed reviews than on individually written ones.
+  on titles before fine-tuning, of books most of all, and on quoting. It has seen the phrase banks of validation and test, and a few planted copies of their reviews. Its dropout is 0; that of mT5 is 0.1.
+- It has seen our phrase banks only, so it does far better on composed reviews than on individually written ones.
 - It knows a few thousand words about shopping. It is a teaching aid, not a summarizer.
 """
 
