@@ -66,8 +66,8 @@ def test_names(tmp_path, name, student, notebook):
     ("name", "reason"),
     [
         ("lab.ipynb", "its name is neither Moodle's nor Canvas's, so nobody knows whose it is."),
-        (f"{MOODLE}/solution.ipynb", "José Núñez has to call it lab.ipynb or quiz.ipynb."),
-        (f"{MOODLE}/laboratory.ipynb", "José Núñez has to call it lab.ipynb or quiz.ipynb."),
+        (f"{MOODLE}/solution.ipynb", "José Núñez has to call it lab.ipynb, quiz.ipynb or project.ipynb."),
+        (f"{MOODLE}/laboratory.ipynb", "José Núñez has to call it lab.ipynb, quiz.ipynb or project.ipynb."),
         (f"{MOODLE}/lab.pdf", "it is no notebook; José Núñez has to hand in an .ipynb file."),
     ],
 )

@@ -9,6 +9,7 @@ import nbformat
 import pandas as pd
 import pytest
 from nbformat.v4 import new_code_cell, new_notebook, new_output
+from rich.console import Console
 from typer.testing import CliRunner
 
 from resumen import cli, synopses
@@ -398,7 +399,7 @@ def command(*arguments):
 
 
 def test_command(folder, monkeypatch):
-    monkeypatch.setenv("COLUMNS", "220")
+    monkeypatch.setattr(cli, "console", Console(width=220))
     result = command(folder)
     assert result.exit_code == 0, result.output
     assert "not run" in result.output and "add --run" in result.output
@@ -422,14 +423,6 @@ def test_folder_that_is_no_hand_in(tmp_path):
     # What the notebook says counts more than where it lies.
     write_notebook(new_notebook(cells=[new_code_cell('setup("capstone")')]), tmp_path / "premier" / "project.ipynb")
     assert projects.find_project(tmp_path / "premier") == "capstone"
-
-
-def test_run_is_for_folders(tmp_path):
-    path = tmp_path / "lab.ipynb"
-    path.write_text("{}", encoding="utf-8")
-    result = command(path, "--run")
-    assert isinstance(result.exception, CourseError)
-    assert "--run is for the folder" in str(result.exception)
 
 
 # `--run`, on notebooks of two cells ------------------------------------------------------------------------------------

@@ -134,7 +134,7 @@ def recognise(path: Path, folder: Path) -> Handed | str:
     # Browsers and LMSs number what they have seen before: lab-1.ipynb, lab (2).ipynb.
     match = re.match(rf"({names})(?![^\W\d_])", file, flags=re.IGNORECASE)
     if not match:
-        return f"{student} has to call it {' or '.join(NOTEBOOKS)}."
+        return f"{student} has to call it {', '.join(NOTEBOOKS[:-1])} or {NOTEBOOKS[-1]}."
     return Handed(path, student, number, match[1].lower(), upload)
 
 
