@@ -208,6 +208,7 @@ class TestCommand:
     @pytest.fixture(autouse=True)
     def _wide_screen(self, monkeypatch):
         monkeypatch.setenv("COLUMNS", "200")
+        monkeypatch.setenv("LINES", "50")  # without it rich takes 80 columns for a dumb terminal
 
     def test_full_sheets(self, kit, capsys):
         fill(kit / "sheet_a.csv", lambda text: "4" if text.startswith("b") else "2")
