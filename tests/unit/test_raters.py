@@ -7,6 +7,7 @@ import numpy as np
 import pandas as pd
 import pytest
 from nltk.metrics.agreement import AnnotationTask
+from rich.console import Console
 
 from resumen.grading import raters
 from resumen.grading.raters import SCALE, kappa, kappa_interval
@@ -207,8 +208,7 @@ class TestSheets:
 class TestCommand:
     @pytest.fixture(autouse=True)
     def _wide_screen(self, monkeypatch):
-        monkeypatch.setenv("COLUMNS", "200")
-        monkeypatch.setenv("LINES", "50")  # without it rich takes 80 columns for a dumb terminal
+        monkeypatch.setattr(raters, "Console", lambda: Console(width=200))
 
     def test_full_sheets(self, kit, capsys):
         fill(kit / "sheet_a.csv", lambda text: "4" if text.startswith("b") else "2")
