@@ -4,7 +4,6 @@ This needs `pip install -e '.[demo,accessibility]' -c constraints.txt` and a Chr
 """
 
 import importlib.util
-import shutil
 from pathlib import Path
 from urllib.parse import urlparse
 
@@ -12,9 +11,6 @@ import pytest
 
 sync_api = pytest.importorskip("playwright.sync_api", reason="playwright is not installed: see this file's first lines")
 pytest.importorskip("gradio", reason="gradio is not installed: see this file's first lines")
-
-CHROMIUM = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome", "chrome"))), None)
-pytestmark = pytest.mark.skipif(CHROMIUM is None, reason="there is no Chromium on the PATH")
 
 DEMO = Path(__file__).parents[2] / "capstone" / "capstone" / "demo.py"
 
@@ -35,14 +31,6 @@ def address(demo):
     assert not share
     yield url
     page.close()
-
-
-@pytest.fixture(scope="module")
-def browser():
-    with sync_api.sync_playwright() as playwright:
-        browser = playwright.chromium.launch(executable_path=CHROMIUM)
-        yield browser
-        browser.close()
 
 
 @pytest.fixture

@@ -3,21 +3,15 @@
 This needs `pip install -e '.[accessibility]' -c constraints.txt` and a Chromium on the PATH; without them it is skipped.
 """
 
-import shutil
-
 import pytest
 
 from resumen.quiz import SELF_CHECKS, Quiz, load_quiz
 from resumen.quiz.render import render
 from resumen.setup import STAGES
 
-sync_api = pytest.importorskip("playwright.sync_api", reason="playwright is not installed: see this file's first lines")
 axe = pytest.importorskip(
     "axe_playwright_python.sync_playwright", reason="axe-core is not installed: see this file's first lines"
 )
-
-CHROMIUM = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome", "chrome"))), None)
-pytestmark = pytest.mark.skipif(CHROMIUM is None, reason="there is no Chromium on the PATH")
 
 STAGE = "stage3_rouge_baseline"
 PAGE = """<!doctype html>
@@ -25,14 +19,6 @@ PAGE = """<!doctype html>
 <head><meta charset="utf-8"><title>Quiz</title><meta name="viewport" content="width=device-width"></head>
 <body{attributes}><main><h1>Quiz</h1>{quiz}</main></body>
 </html>"""
-
-
-@pytest.fixture(scope="module")
-def browser():
-    with sync_api.sync_playwright() as playwright:
-        browser = playwright.chromium.launch(executable_path=CHROMIUM)
-        yield browser
-        browser.close()
 
 
 @pytest.fixture

@@ -76,6 +76,24 @@ class Lab:
                 tasks[function] = Task(function, cell, tests[f"{meta.grade_id}-tests"])
         return tasks
 
+    @property
+    def dependence_faults(self) -> list[str]:
+        """Return where a cell reads a name that another task's cells bound last, or binds the name of another task's answer.
+
+        If there are none, a wrong answer cannot reach another task, and an answer may be run with its own test cell only.
+        """
+        task_of = {cell.id: task.function for task in self.tasks.values() for cell in (task.answer, task.tests)}
+        bound_by: dict[str, str | None] = {}
+        faults = []
+        for cell in self.code:
+            own = task_of.get(cell.id)
+            reads, binds = names(cell.source)
+            others = {name: bound_by[name] for name in reads - binds if bound_by.get(name, own) not in (None, own)}
+            faults += [f"{cell.id} reads {name!r} from {task}" for name, task in sorted(others.items())]
+            faults += [f"{cell.id} binds {name!r}" for name in sorted(binds & set(self.tasks) - {own})]
+            bound_by |= dict.fromkeys(binds, own)
+        return faults
+
     def run(self, answers: dict[str, str] | None = None) -> tuple[dict[str, Outcome], list[tuple[str, str, str]]]:
         """Run the lab from top to bottom, with these answers in place of the reference's.
 

@@ -10,13 +10,12 @@ import pandas as pd
 
 from resumen.grading import projects
 from resumen.grading.contract import REFUSED, check_corpus, read_corpus
-from resumen.grading.projects import Check
+from resumen.grading.projects import WRITTEN, Check
 from resumen.grading.raters import RATERS, SIMULATED, agreement, is_simulated, mean_scores, read_ratings
 from resumen.grading.robustness import STRESSES
 from resumen.metrics import ROUGES, mean_interval, paired_bootstrap, score_examples
 from resumen.profiles import CourseError
 
-WRITTEN = "the last cell of project.ipynb writes it."
 BY_RATER = "project.ipynb writes it blank, and a rater fills it."
 
 FILES = {
@@ -157,6 +156,7 @@ def checks(folder: Path) -> list[Check]:
 class HandIn(projects.HandIn):
     project = "capstone"
     prediction_columns = COLUMNS
+    settings = SETTINGS
 
     @cached_property
     def corpus(self) -> pd.DataFrame:
@@ -187,17 +187,6 @@ class HandIn(projects.HandIn):
         for name in SYSTEMS:
             if len(table) and (table[name].str.strip() == "").all():
                 yield f"predictions.csv: the column {name} is empty in every row: did the system write anything?"
-
-    def setting_faults(self) -> Iterator[str]:
-        settings = self.metrics.get("settings")
-        if not isinstance(settings, dict):
-            yield f"metrics.json has no settings: {WRITTEN}"
-            return
-        for name, kind in SETTINGS.items():
-            if type(settings.get(name)) is not kind:
-                yield f"metrics.json, settings.{name}: it says {settings.get(name)!r}, but {kind.__name__} belongs there."
-        if settings.get("quick"):
-            yield "metrics.json comes from a quick run: unset RESUMEN_QUICK, restart, and run the whole notebook."
 
     def sheet_faults(self) -> Iterator[str]:
         ratings, texts = self.ratings, self.predictions.drop_duplicates("id").set_index("id")

@@ -10,10 +10,8 @@ from datasets import disable_progress_bars
 from resumen import synopses
 from resumen.corpus import LANGUAGES
 from resumen.grading import projects
-from resumen.grading.projects import Check
+from resumen.grading.projects import WRITTEN, Check
 from resumen.profiles import SEED
-
-WRITTEN = "the last cell of project.ipynb writes it."
 
 FILES = {
     "project.ipynb": "it is the starter, answered and run.",
@@ -77,6 +75,7 @@ def corpus() -> tuple[dict, pd.DataFrame]:
 class HandIn(projects.HandIn):
     project = "premier"
     prediction_columns = COLUMNS
+    settings = SETTINGS
 
     @cached_property
     def sheet(self) -> pd.DataFrame:
@@ -98,18 +97,10 @@ class HandIn(projects.HandIn):
             yield "predictions.csv: the column prediction is empty in every row: did the model write anything?"
 
     def setting_faults(self) -> Iterator[str]:
+        yield from super().setting_faults()
         settings = self.metrics.get("settings")
         if not isinstance(settings, dict):
-            yield f"metrics.json has no settings: {WRITTEN}"
             return
-        for name, kind in SETTINGS.items():
-            value = settings.get(name)
-            if not isinstance(value, (int, float) if kind is float else kind) or (
-                isinstance(value, bool) != (kind is bool)
-            ):
-                yield f"metrics.json, settings.{name}: it says {value!r}, but {kind.__name__} belongs there."
-        if settings.get("quick"):
-            yield "metrics.json comes from a quick run: unset RESUMEN_QUICK, restart, and run the whole notebook."
         losses = self.metrics.get("losses")
         if not isinstance(losses, list) or len(losses) != settings.get("epochs"):
             yield f"metrics.json, losses: one number for each of the {settings.get('epochs')} epochs belongs there."

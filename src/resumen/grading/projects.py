@@ -9,7 +9,7 @@ import math
 import re
 import shutil
 import tempfile
-from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from importlib import import_module
@@ -24,6 +24,7 @@ from resumen.profiles import CourseError, first_sentence
 from resumen.setup import PROJECTS
 
 NOTEBOOK = "project.ipynb"
+WRITTEN = "the last cell of project.ipynb writes it."
 
 TOLERANCE = 1e-6
 """Most that a figure may differ from the one recomputed."""
@@ -112,6 +113,7 @@ class HandIn:
 
     project: str
     prediction_columns: Sequence[str]
+    settings: Mapping[str, type]
 
     def __init__(self, folder: Path):
         self.folder = folder
@@ -126,6 +128,20 @@ class HandIn:
 
     def notebook_faults(self) -> Iterator[str]:
         return notebook_faults(self.folder / NOTEBOOK, self.project)
+
+    def setting_faults(self) -> Iterator[str]:
+        settings = self.metrics.get("settings")
+        if not isinstance(settings, dict):
+            yield f"metrics.json has no settings: {WRITTEN}"
+            return
+        for name, kind in self.settings.items():
+            value = settings.get(name)
+            if not isinstance(value, (int, float) if kind is float else kind) or (
+                isinstance(value, bool) != (kind is bool)
+            ):
+                yield f"metrics.json, settings.{name}: it says {value!r}, but {kind.__name__} belongs there."
+        if settings.get("quick"):
+            yield "metrics.json comes from a quick run: unset RESUMEN_QUICK, restart, and run the whole notebook."
 
 
 # Files ----------------------------------------------------------------------------------------------------------------
