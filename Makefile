@@ -41,13 +41,17 @@ notebooks: .venv/dev.stamp
 clean:
 	rm -rf .venv var
 
-.venv/notebooks.stamp: pyproject.toml constraints.txt
+.venv/bin/python:
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 10))' || { echo "Resumen needs Python 3.10 or later: name one, such as PYTHON=python3.12 make course."; exit 1; }
-	@test -x $(BIN)/python || $(PYTHON) -m venv .venv
+	@$(PYTHON) -m venv .venv
+
+.venv/notebooks.stamp: pyproject.toml constraints.txt | .venv/bin/python
 	@echo "Installing the course into .venv: a few minutes the first time …"
 	$(PIP) install --editable '.[notebooks]' --constraint constraints.txt
 	@touch $@
 
-.venv/dev.stamp: .venv/notebooks.stamp
+# All of it at once: a second installation would ask the index for everything again.
+.venv/dev.stamp: pyproject.toml constraints.txt | .venv/bin/python
+	@echo "Installing the course and what its tests need into .venv: a few minutes the first time …"
 	$(PIP) install --editable '.[notebooks,dev]' --constraint constraints.txt
-	@touch $@
+	@touch .venv/notebooks.stamp $@

@@ -150,7 +150,7 @@ def grouped_bars(
 def curves(
     lines: Mapping[str, Sequence[float]], xlabel: str, ylabel: str, title: str, start: int = 1
 ) -> tuple[Figure, str]:
-    """One line per name over consecutive steps or epochs, the first numbered `start`."""
+    """One line per name over consecutive steps or epochs, the first numbered `start`. NaN leaves a gap."""
     with plt.rc_context(STYLE):
         figure, axes = plt.subplots(figsize=(6.2, 3.4), layout="constrained")
         for number, (name, values) in enumerate(lines.items()):
@@ -166,5 +166,6 @@ def curves(
         axes.set(xlabel=xlabel, ylabel=ylabel, title=title)
         if len(lines) > 1:
             axes.legend(frameon=False)
-    parts = [f"{name} from {values[0]:.2f} to {values[-1]:.2f}" for name, values in lines.items()]
+    known = {name: [value for value in values if not np.isnan(value)] for name, values in lines.items()}
+    parts = [f"{name} from {values[0]:.2f} to {values[-1]:.2f}" for name, values in known.items()]
     return figure, f"{title}. Lines of {ylabel} against {xlabel}. " + "; ".join(parts) + "."

@@ -94,7 +94,8 @@ def test_an_untrained_model_can_copy(tokenizer):
 
 
 @pytest.mark.slow
-def test_pretraining_learns(tokenizer):
+def test_pretraining_learns(tokenizer, monkeypatch):
+    monkeypatch.setattr(checkpoint_author, "BATCH_SIZE", 8)
     phase = checkpoint_author.PHASES[0].scaled(0)
     model = checkpoint_author.new_model(tokenizer)
     log = checkpoint_author.pretrain(

@@ -72,6 +72,14 @@ def test_histogram_counts_what_lies_beyond_the_limit():
     assert sum(heights) == 4 and heights[-1] == 2
 
 
+def test_curves_leave_a_gap_for_nan():
+    figure, text = plots.curves(
+        {"training": [float("nan"), 1.5, 1.0], "validation": [4.0, 2.5, 2.6]}, "epoch", "loss", "T", start=0
+    )
+    assert "training from 1.50 to 1.00; validation from 4.00 to 2.60" in text
+    assert [list(line.get_xdata()) for line in figure.axes[0].lines] == [[0, 1, 2]] * 2
+
+
 def test_curves_start_where_they_say():
     figure, _ = plots.curves({"loss": [2.0, 1.0]}, "limit", "share (%)", "T", start=16)
     assert figure.axes[0].lines[0].get_xdata().tolist() == [16, 17]
