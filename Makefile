@@ -2,6 +2,7 @@
 PYTHON ?= python3
 BIN := .venv/bin
 PIP := $(BIN)/python -m pip --disable-pip-version-check --quiet
+INSTALL := $(PIP) install --no-compile --constraint constraints.txt --editable
 
 # JupyterLab shows Markdown as pages, and asks no server for news.
 LAB_SETTINGS_FILE := .venv/share/jupyter/lab/settings/overrides.json
@@ -13,6 +14,8 @@ endef
 export OMP_NUM_THREADS ?= 1
 # The sandbox of Chromium, the cache of the Hub and the like stay out of the way of a run that needs no network.
 export HF_HUB_DISABLE_TELEMETRY = 1
+# Modules are compiled when they are first imported, and never again: most of what is installed is not imported at all.
+export PYTHONDONTWRITEBYTECODE =
 
 .PHONY: course lab test check notebooks clean
 
@@ -44,14 +47,15 @@ clean:
 .venv/bin/python:
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 10))' || { echo "Resumen needs Python 3.10 or later: name one, such as PYTHON=python3.12 make course."; exit 1; }
 	@$(PYTHON) -m venv .venv
+	@$(PIP) install --upgrade pip --constraint constraints.txt  # the pip of an older Python takes twice as long
 
 .venv/notebooks.stamp: pyproject.toml constraints.txt | .venv/bin/python
 	@echo "Installing the course into .venv: a few minutes the first time …"
-	$(PIP) install --editable '.[notebooks]' --constraint constraints.txt
+	$(INSTALL) '.[notebooks]'
 	@touch $@
 
 # All of it at once: a second installation would ask the index for everything again.
 .venv/dev.stamp: pyproject.toml constraints.txt | .venv/bin/python
 	@echo "Installing the course and what its tests need into .venv: a few minutes the first time …"
-	$(PIP) install --editable '.[notebooks,dev]' --constraint constraints.txt
+	$(INSTALL) '.[notebooks,dev]'
 	@touch .venv/notebooks.stamp $@
