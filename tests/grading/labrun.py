@@ -105,7 +105,7 @@ class Lab:
         outcomes, rows = in_fresh_process(_run_cells, cells)
         return {name: Outcome(*outcome) for name, outcome in outcomes.items()}, rows
 
-    def run_answers(self, answers: list[tuple[str, str]], seconds: dict[str, float]) -> list[Outcome]:
+    def run_answers(self, answers: list[tuple[str, str]], seconds: dict[str, float], start: str = "") -> list[Outcome]:
         """Run each (function, answer) with its task's own test cell, and return the outcomes of those cells.
 
         Why its own cell is enough: `test_tasks_are_independent` proves from the sources that no other cell reads the name.
@@ -113,13 +113,14 @@ class Lab:
         Args:
             answers: the function's name and the source of its answer cell.
             seconds: what each test cell takes with the reference: an answer that takes five times as long is stuck.
+            start: Python that runs before the first cell.
         """
         by_cell: dict[str, list[tuple[int, str, str, float]]] = {}
         for number, (function, source) in enumerate(answers):
             task = self.tasks[function]
             limit = 1 + 5 * seconds[task.tests.id]
             by_cell.setdefault(task.answer.id, []).append((number, source, task.tests.source, limit))
-        cells = [(cell.source, by_cell.get(cell.id, [])) for cell in self._needed_by_tasks()]
+        cells = [(start, []), *((cell.source, by_cell.get(cell.id, [])) for cell in self._needed_by_tasks())]
         outcomes = in_fresh_process(_run_forks, cells)
         return [Outcome(*outcomes[number]) for number in range(len(answers))]
 

@@ -7,6 +7,7 @@ import ast
 import functools
 import os
 import re
+import tempfile
 from pathlib import Path
 
 import nbformat
@@ -39,11 +40,15 @@ def project(name):
     return projects(name)
 
 
+def quick_start(folder):
+    """Return what runs first: the quick form, as in `nbgrader_config.py`, and in `folder`."""
+    return f"import os\nos.environ['RESUMEN_QUICK'] = '1'\nos.chdir({str(folder)!r})"
+
+
 def quick_run(project, folder, answers=None):
     """Run the notebook as `Lab.run` does, in its quick form and in `folder`."""
-    start = f"import os\nos.environ['RESUMEN_QUICK'] = '1'\nos.chdir({str(folder)!r})"
     sources = {task.answer.id: (answers or {}).get(task.function) for task in project.tasks.values()}
-    cells = [("start", start), *((cell.id, sources.get(cell.id) or cell.source) for cell in project.code)]
+    cells = [("start", quick_start(folder)), *((cell.id, sources.get(cell.id) or cell.source) for cell in project.code)]
     outcomes, rows = in_fresh_process(_run_cells, cells)
     return {cell: Outcome(*outcome) for cell, outcome in outcomes.items()}, rows
 
@@ -98,8 +103,6 @@ def test_test_cells(project):
 
 @functools.cache
 def reference(name):
-    import tempfile
-
     with tempfile.TemporaryDirectory() as folder:
         outcomes, rows = quick_run(projects(name), folder)
         written = {path.relative_to(folder).as_posix() for path in Path(folder).rglob("*") if path.is_file()}
@@ -118,7 +121,8 @@ def tried(name):
     outcomes, _, _ = reference(name)
     answers = [(one["function"], one["code"]) for one in listed(name)]
     seconds = {cell: outcome.seconds for cell, outcome in outcomes.items()}
-    results = projects(name).run_answers(answers, seconds)
+    with tempfile.TemporaryDirectory() as folder:
+        results = projects(name).run_answers(answers, seconds, quick_start(folder))
     return {one["name"]: result for one, result in zip(listed(name), results, strict=True)}
 
 
