@@ -15,6 +15,12 @@ for name in ("RESUMEN_PROFILE", "RESUMEN_DATA"):
 from resumen.setup import STAGES  # noqa: E402
 
 
+def pytest_collection_modifyitems(items):
+    """Let files with slow tests go first: at the end of a run in two processes, neither then waits long for the other."""
+    slow = {item.path for item in items if item.get_closest_marker("slow")}
+    items.sort(key=lambda item: item.path.suffix == ".py" and item.path not in slow)
+
+
 @pytest.fixture(scope="session")
 def root() -> Path:
     """The repository."""

@@ -131,15 +131,15 @@ class Lab:
         """
         graded = {cell.id for cell in self.graded}
         first = next(number for number, cell in enumerate(self.code) if cell.id in graded)
-        read = set().union(*(names(cell.source)[0] for cell in self.code if cell.id in graded))
-        needed = []
+        needed, read_later = [], set()
         for cell in reversed(self.code[first:]):
             reads, binds = names(cell.source)
-            if "solution" in cell.metadata.get("nbgrader", {}) and cell.metadata.nbgrader.solution:
+            is_answer = cell.metadata.get("nbgrader", {}).get("solution", False)
+            is_needed = is_answer or (cell.id not in graded and bool(binds & read_later))
+            if is_needed:
                 needed.append(cell)
-            elif cell.id not in graded and binds & read:
-                needed.append(cell)
-                read |= reads
+            if is_needed or cell.id in graded:
+                read_later |= reads
         return self.code[:first] + needed[::-1]
 
 

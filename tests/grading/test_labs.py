@@ -3,6 +3,7 @@
 import ast
 import functools
 import inspect
+import itertools
 import os
 import re
 from importlib.metadata import version
@@ -211,28 +212,26 @@ class TestRuns:
         assert {name: outcome for name, outcome in outcomes.items() if outcome.is_lost} == {}
         assert [outcome for _, outcome, _ in rows] == [RIGHT] * len(lab.tasks)
 
-    def test_untouched(self, lab):
-        outcomes, rows = lab.run({task.function: untouched(task.answer.source) for task in lab.tasks.values()})
-        tests = {task.tests.id for task in lab.tasks.values()}
-        assert {name for name, outcome in outcomes.items() if outcome.is_lost} == tests
-        for name in tests:
-            assert outcomes[name].error.startswith("NotImplementedError: ")
-            assert NOT_ATTEMPTED in outcomes[name].error
-        assert [outcome for _, outcome, _ in rows] == [NOT_ATTEMPTED] * len(tests)
+    def test_untouched_wrong_and_right_answers(self, lab, stage):
+        """In one run of the whole notebook, which goes to its end, each task gets what its own answer deserves.
 
-    def test_wrong_answers_in_every_second_task(self, lab, stage):
-        """They lose their tasks and no other, in one run of the whole notebook, which goes to its end.
-
-        One such run shows in practice what `test_tasks_are_independent` proves for all tasks.
+        The three states take turns. `test_tasks_are_independent` proves that no other mixture could end differently.
         """
         wrong = {one["function"]: one["code"] for one in listed(stage) if one["loses"]}
-        chosen = list(lab.tasks)[::2]
-        outcomes, rows = lab.run({function: wrong[function] for function in chosen})
+        states = dict(zip(lab.tasks, itertools.cycle((NOT_ATTEMPTED, WRONG, RIGHT))))
+        answers = {}
+        for function, state in states.items():
+            if state != RIGHT:
+                stub = untouched(lab.tasks[function].answer.source)
+                answers[function] = wrong[function] if state == WRONG else stub
+        outcomes, rows = lab.run(answers)
         lost = {name for name, outcome in outcomes.items() if outcome.is_lost}
-        assert lost == {lab.tasks[function].tests.id for function in chosen}
-        assert not any(outcomes[name].error.startswith("NotImplementedError") for name in lost)
-        # The student sees RIGHT where only a hidden test fails.
-        assert {outcome for _, outcome, _ in rows} <= {RIGHT, WRONG}
+        assert lost == {lab.tasks[function].tests.id for function in answers}
+        for (function, state), (_, reported, _) in zip(states.items(), rows, strict=True):
+            error = outcomes[lab.tasks[function].tests.id].error
+            assert error.startswith("NotImplementedError: ") == (state == NOT_ATTEMPTED), function
+            # The student sees RIGHT where only a hidden test fails.
+            assert reported == state or (state, reported) == (WRONG, RIGHT), function
 
 
 # Answers, one by one --------------------------------------------------------------------------------------------------
@@ -276,6 +275,7 @@ def tried(stage):
     outcomes, _ = reference(stage)
     answers = [("listed", one["function"], one["name"], one["code"]) for one in listed(stage)]
     for task in lab.tasks.values():
+        answers.append(("untouched", task.function, "untouched", untouched(task.answer.source)))
         answers.append(("noisy", task.function, "noisy", noisy(task.function, task.answer.source)))
         answers += [("made", task.function, one.name, one.code) for one in mutants(task.function, task.answer.source)]
     seconds = {name: outcome.seconds for name, outcome in outcomes.items()}
@@ -294,6 +294,13 @@ class TestAnswers:
             assert mine.count([function]) >= WRONG_ANSWERS, function
             assert mine.count([]) >= RIGHT_ANSWERS, function
             assert mine.count([function]) + mine.count([]) == len(mine), function
+
+    def test_untouched_tasks_are_lost(self, stage, lab):
+        results = {function: result for kind, function, _, result in tried(stage) if kind == "untouched"}
+        assert set(results) == set(lab.tasks)
+        for function, result in results.items():
+            assert result.error.startswith("NotImplementedError: "), function
+            assert NOT_ATTEMPTED in result.error, function
 
     def test_wrong_answers_lose_their_task(self, stage):
         wrong = {one["name"] for one in listed(stage) if one["loses"]}

@@ -117,13 +117,15 @@ def listed(name):
 
 @functools.cache
 def tried(name):
-    """Run all listed answers, each with its own test cell, and return the outcome of each by its name."""
+    """Run all listed answers and the stubs, each with its own test cell, and return the outcome of each by its name."""
     outcomes, _, _ = reference(name)
-    answers = [(one["function"], one["code"]) for one in listed(name)]
+    answers = {one["name"]: (one["function"], one["code"]) for one in listed(name)}
+    for task in projects(name).tasks.values():
+        answers[f"{task.function} untouched"] = task.function, untouched(task.answer.source)
     seconds = {cell: outcome.seconds for cell, outcome in outcomes.items()}
     with tempfile.TemporaryDirectory() as folder:
-        results = projects(name).run_answers(answers, seconds, quick_start(folder))
-    return {one["name"]: result for one, result in zip(listed(name), results, strict=True)}
+        results = projects(name).run_answers(list(answers.values()), seconds, quick_start(folder))
+    return dict(zip(answers, results, strict=True))
 
 
 class TestRuns:
@@ -138,14 +140,6 @@ class TestRuns:
         # A quick run must never write over a hand-in.
         assert written and all(path.startswith("quick/") for path in written), written
 
-    def test_untouched(self, project, tmp_path):
-        stubs = {task.function: untouched(task.answer.source) for task in project.tasks.values()}
-        outcomes, rows = quick_run(project, tmp_path, stubs)
-        tests = {task.tests.id for task in project.tasks.values()}
-        assert {cell for cell, outcome in outcomes.items() if outcome.error} == tests
-        assert all(outcomes[cell].error.startswith("NotImplementedError: ") for cell in tests)
-        assert [outcome for _, outcome, _ in rows] == [NOT_ATTEMPTED] * len(tests)
-
 
 class TestAnswers:
     pytestmark = runs_notebooks
@@ -157,6 +151,13 @@ class TestAnswers:
             assert mine.count([function]) >= WRONG_ANSWERS, function
             assert mine.count([]) >= RIGHT_ANSWERS, function
             assert mine.count([function]) + mine.count([]) == len(mine), function
+
+    def test_untouched_tasks_are_lost(self, name, project):
+        """And so the untouched project has nothing: `test_tasks_are_independent` proves that no stub can stop the rest."""
+        for function in project.tasks:
+            error = tried(name)[f"{function} untouched"].error
+            assert error.startswith("NotImplementedError: "), function
+            assert NOT_ATTEMPTED in error, function
 
     def test_wrong_answers_lose_their_task(self, name):
         wrong = {one["name"] for one in listed(name) if one["loses"]}
