@@ -204,6 +204,17 @@ def test_tasks_are_independent(lab):
 reference = functools.cache(lambda stage: labs(stage).run())
 
 
+def mixture(stage):
+    """Return answers, and what each task then is: not attempted, wrong and right take turns."""
+    wrong = {one["function"]: one["code"] for one in listed(stage) if one["loses"]}
+    states = dict(zip(labs(stage).tasks, itertools.cycle((NOT_ATTEMPTED, WRONG, RIGHT))))
+    answers = {}
+    for function, state in states.items():
+        source = labs(stage).tasks[function].answer.source
+        answers[function] = {NOT_ATTEMPTED: untouched(source), WRONG: wrong[function], RIGHT: source}[state]
+    return answers, states
+
+
 class TestRuns:
     pytestmark = runs_labs
 
@@ -215,18 +226,12 @@ class TestRuns:
     def test_untouched_wrong_and_right_answers(self, lab, stage):
         """In one run of the whole notebook, which goes to its end, each task gets what its own answer deserves.
 
-        The three states take turns. `test_tasks_are_independent` proves that no other mixture could end differently.
+        `test_tasks_are_independent` proves that no other mixture could end differently.
         """
-        wrong = {one["function"]: one["code"] for one in listed(stage) if one["loses"]}
-        states = dict(zip(lab.tasks, itertools.cycle((NOT_ATTEMPTED, WRONG, RIGHT))))
-        answers = {}
-        for function, state in states.items():
-            if state != RIGHT:
-                stub = untouched(lab.tasks[function].answer.source)
-                answers[function] = wrong[function] if state == WRONG else stub
+        answers, states = mixture(stage)
         outcomes, rows = lab.run(answers)
         lost = {name for name, outcome in outcomes.items() if outcome.is_lost}
-        assert lost == {lab.tasks[function].tests.id for function in answers}
+        assert lost == {lab.tasks[function].tests.id for function, state in states.items() if state != RIGHT}
         for (function, state), (_, reported, _) in zip(states.items(), rows, strict=True):
             error = outcomes[lab.tasks[function].tests.id].error
             assert error.startswith("NotImplementedError: ") == (state == NOT_ATTEMPTED), function
@@ -338,7 +343,7 @@ class TestAnswers:
 
 @pytest.mark.slow
 def test_nbgrader_agrees(tmp_path, root, monkeypatch):
-    """nbgrader's own autograder gives the scores that the runs above predict: nothing, and all but one task."""
+    """nbgrader's own autograder gives the scores that the runs above predict, task by task."""
     import sys
 
     from nbgrader.api import Gradebook
@@ -346,7 +351,7 @@ def test_nbgrader_agrees(tmp_path, root, monkeypatch):
     from traitlets.config import Config
 
     monkeypatch.setenv("PATH", os.pathsep.join((str(Path(sys.executable).parent), os.environ["PATH"])))
-    stage, function = "stage1_corpus", "has_min_words"
+    stage, student = "stage1_corpus", "student"
     lab = labs(stage)
     source = tmp_path / "source" / stage / "lab.ipynb"
     source.parent.mkdir(parents=True)
@@ -357,24 +362,20 @@ def test_nbgrader_agrees(tmp_path, root, monkeypatch):
     config.Execute.timeout = 300
     api = NbGraderAPI(config=config)
     assert api.generate_assignment(stage)["success"]
-    wrong = next(one["code"] for one in listed(stage) if one["function"] == function and one["loses"])
-    answers = {task.function: task.answer.source for task in lab.tasks.values()}
-    students = {"untouched": {}, "mistaken": {**answers, function: wrong}}
-    scores = {}
-    for student, given in students.items():
-        notebook = nbformat.read(tmp_path / "release" / stage / "lab.ipynb", as_version=4)
-        for task in lab.tasks.values():
+    answers, states = mixture(stage)
+    notebook = nbformat.read(tmp_path / "release" / stage / "lab.ipynb", as_version=4)
+    for task in lab.tasks.values():
+        if states[task.function] != NOT_ATTEMPTED:
             cell = next(cell for cell in notebook.cells if cell.id == task.answer.id)
-            cell.source = given.get(task.function, cell.source)
-        handed_in = tmp_path / "submitted" / student / stage / "lab.ipynb"
-        handed_in.parent.mkdir(parents=True)
-        nbformat.write(notebook, handed_in)
-        result = api.autograde(stage, student)
-        assert result["success"], result
-        with Gradebook(config.CourseDirectory.db_url) as gradebook:
-            grades = gradebook.find_submission_notebook("lab", stage, student).grades
-            scores[student] = {grade.name: grade.auto_score for grade in grades if grade.auto_score is not None}
-    points = {task.tests.id: task.tests.metadata.nbgrader.points for task in lab.tasks.values()}
-    automatic = {student: {name: some[name] for name in points} for student, some in scores.items()}
-    assert automatic["untouched"] == dict.fromkeys(points, 0)
-    assert automatic["mistaken"] == {**points, lab.tasks[function].tests.id: 0}
+            cell.source = answers[task.function]
+    handed_in = tmp_path / "submitted" / student / stage / "lab.ipynb"
+    handed_in.parent.mkdir(parents=True)
+    nbformat.write(notebook, handed_in)
+    result = api.autograde(stage, student)
+    assert result["success"], result
+    with Gradebook(config.CourseDirectory.db_url) as gradebook:
+        grades = gradebook.find_submission_notebook("lab", stage, student).grades
+        scores = {grade.name: grade.auto_score for grade in grades if grade.auto_score is not None}
+    for function, state in states.items():
+        tests = lab.tasks[function].tests
+        assert scores[tests.id] == (tests.metadata.nbgrader.points if state == RIGHT else 0), function
