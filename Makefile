@@ -27,7 +27,7 @@ lab: .venv/notebooks.stamp
 	@echo '$(LAB_SETTINGS)' > $(LAB_SETTINGS_FILE)
 	$(BIN)/jupyter lab --LabApp.default_url=/lab/tree/stages/README.md
 
-# The lectures run again in nbval: every number that the prose quotes is compared, cell by cell. Files stay in this order, since
+# The lectures run again in nbval: every number that the prose quotes is compared, cell by cell. tests/conftest.py orders the files:
 # those with the most tests are not those that take longest.
 test: .venv/dev.stamp
 	$(BIN)/python -m pytest stages quizzes tests --nbval-lax --nbval-current-env --nbval-cell-timeout=600 -n 2 --dist loadfile --no-loadscope-reorder

@@ -8,6 +8,7 @@ forked from that one. So an endless loop or a crash costs one answer.
 import ast
 import builtins
 import gc
+import itertools
 import json
 import multiprocessing
 import os
@@ -24,6 +25,8 @@ from functools import cached_property
 from pathlib import Path
 
 import nbformat
+
+from resumen.lab import NOT_ATTEMPTED, RIGHT, WRONG
 
 LIBRARIES = ["datasets", "IPython", "pandas", "resumen.lab", "resumen.training", "torch", "transformers"]
 """What labs import, and what takes seconds to import."""
@@ -94,14 +97,33 @@ class Lab:
             bound_by |= dict.fromkeys(binds, own)
         return faults
 
-    def run(self, answers: dict[str, str] | None = None) -> tuple[dict[str, Outcome], list[tuple[str, str, str]]]:
+    def mixture(self, wrong: dict[str, str]) -> tuple[dict[str, str], dict[str, str]]:
+        """Return answers by function, and what each task then is: not attempted, wrong and right take turns.
+
+        Args:
+            wrong: a wrong answer for each function.
+        """
+        states = dict(zip(self.tasks, itertools.cycle((NOT_ATTEMPTED, WRONG, RIGHT))))
+        answers = {}
+        for function, state in states.items():
+            source = self.tasks[function].answer.source
+            answers[function] = {NOT_ATTEMPTED: untouched(source), WRONG: wrong[function], RIGHT: source}[state]
+        return answers, states
+
+    def run(
+        self, answers: dict[str, str] | None = None, start: str = ""
+    ) -> tuple[dict[str, Outcome], list[tuple[str, str, str]]]:
         """Run the lab from top to bottom, with these answers in place of the reference's.
+
+        Args:
+            answers: by function.
+            start: Python that runs before the first cell.
 
         Returns:
             The outcome of each code cell by its id, and the rows of `report()`: task, outcome, why.
         """
         sources = {task.answer.id: (answers or {}).get(task.function) for task in self.tasks.values()}
-        cells = [(cell.id, sources.get(cell.id) or cell.source) for cell in self.code]
+        cells = [("start", start), *((cell.id, sources.get(cell.id) or cell.source) for cell in self.code)]
         outcomes, rows = in_fresh_process(_run_cells, cells)
         return {name: Outcome(*outcome) for name, outcome in outcomes.items()}, rows
 

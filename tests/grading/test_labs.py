@@ -3,7 +3,6 @@
 import ast
 import functools
 import inspect
-import itertools
 import os
 import re
 from importlib.metadata import version
@@ -205,14 +204,8 @@ reference = functools.cache(lambda stage: labs(stage).run())
 
 
 def mixture(stage):
-    """Return answers, and what each task then is: not attempted, wrong and right take turns."""
-    wrong = {one["function"]: one["code"] for one in listed(stage) if one["loses"]}
-    states = dict(zip(labs(stage).tasks, itertools.cycle((NOT_ATTEMPTED, WRONG, RIGHT))))
-    answers = {}
-    for function, state in states.items():
-        source = labs(stage).tasks[function].answer.source
-        answers[function] = {NOT_ATTEMPTED: untouched(source), WRONG: wrong[function], RIGHT: source}[state]
-    return answers, states
+    """Return `Lab.mixture` with the first wrong answer that is listed for each function."""
+    return labs(stage).mixture({one["function"]: one["code"] for one in listed(stage) if one["loses"]})
 
 
 class TestRuns:

@@ -13,7 +13,7 @@ from pathlib import Path
 import nbformat
 import pytest
 import yaml
-from labrun import Lab, Outcome, _run_cells, in_fresh_process, untouched
+from labrun import Lab, untouched
 
 from resumen.lab import NOT_ATTEMPTED, RIGHT, WRONG
 
@@ -43,14 +43,6 @@ def project(name):
 def quick_start(folder):
     """Return what runs first: the quick form, as in `nbgrader_config.py`, and in `folder`."""
     return f"import os\nos.environ['RESUMEN_QUICK'] = '1'\nos.chdir({str(folder)!r})"
-
-
-def quick_run(project, folder, answers=None):
-    """Run the notebook as `Lab.run` does, in its quick form and in `folder`."""
-    sources = {task.answer.id: (answers or {}).get(task.function) for task in project.tasks.values()}
-    cells = [("start", quick_start(folder)), *((cell.id, sources.get(cell.id) or cell.source) for cell in project.code)]
-    outcomes, rows = in_fresh_process(_run_cells, cells)
-    return {cell: Outcome(*outcome) for cell, outcome in outcomes.items()}, rows
 
 
 # The notebook ---------------------------------------------------------------------------------------------------------
@@ -104,7 +96,7 @@ def test_test_cells(project):
 @functools.cache
 def reference(name):
     with tempfile.TemporaryDirectory() as folder:
-        outcomes, rows = quick_run(projects(name), folder)
+        outcomes, rows = projects(name).run(start=quick_start(folder))
         written = {path.relative_to(folder).as_posix() for path in Path(folder).rglob("*") if path.is_file()}
     return outcomes, rows, written
 
@@ -139,6 +131,18 @@ class TestRuns:
         assert [outcome for _, outcome, _ in rows] == [RIGHT] * len(project.tasks)
         # A quick run must never write over a hand-in.
         assert written and all(path.startswith("quick/") for path in written), written
+
+    def test_untouched_wrong_and_right_answers(self, name, project, tmp_path):
+        """In one run of the whole notebook, which goes to its end, each task gets what its own answer deserves."""
+        answers, states = project.mixture({one["function"]: one["code"] for one in listed(name) if one["loses"]})
+        outcomes, rows = project.run(answers, quick_start(tmp_path))
+        lost = {cell for cell, outcome in outcomes.items() if outcome.error}
+        assert lost == {project.tasks[function].tests.id for function, state in states.items() if state != RIGHT}
+        for (function, state), (_, reported, _) in zip(states.items(), rows, strict=True):
+            error = outcomes[project.tasks[function].tests.id].error
+            assert error.startswith("NotImplementedError: ") == (state == NOT_ATTEMPTED), function
+            # The student sees RIGHT where only a hidden test fails.
+            assert reported == state or (state, reported) == (WRONG, RIGHT), function
 
 
 class TestAnswers:
