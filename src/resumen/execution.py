@@ -45,9 +45,7 @@ def run_notebook(
     except Exception as error:  # nbformat lets AttributeError and TypeError through for JSON that is no notebook
         raise CourseError(f"{path} is not a notebook that can be read: {first_sentence(str(error))}.") from None
     timeout = timeout or CELL_TIMEOUT
-    client = NotebookClient(
-        notebook, timeout=timeout, kernel_name="python3", resources={"metadata": {"path": str(path.parent)}}
-    )
+    client = make_client(notebook, path.parent, timeout=timeout)
     code_cells = [(index, cell) for index, cell in enumerate(notebook.cells) if cell.cell_type == "code"]
     number = 0
     try:
@@ -77,11 +75,29 @@ def run_notebook(
         raise NotebookFailed(
             f"{path.parent.name}/{path.name}, code cell {number}: the kernel died (out of memory?)", notebook
         ) from None
+    return notebook, answer
+
+
+def make_client(notebook: nbformat.NotebookNode, folder: Path, **options) -> NotebookClient:
+    """Return a client that executes the notebook in `folder`, with nbclient's other options as given.
+
+    Raises:
+        CourseError: if there is no kernel.
+    """
+    client = NotebookClient(
+        notebook,
+        kernel_name="python3",
+        resources={"metadata": {"path": str(folder)}},
+        extra_arguments=["--log-level=ERROR"],  # or each kernel warns that its own machine's loopback is not encrypted
+        **options,
+    )
+    try:
+        _ = client.create_kernel_manager().kernel_spec
     except NoSuchKernel:
         raise CourseError(
             "There is no Jupyter kernel here: run `pip install -e '.[notebooks]' -c constraints.txt`."
         ) from None
-    return notebook, answer
+    return client
 
 
 def _first_line(text: str) -> str:

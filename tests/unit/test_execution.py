@@ -4,6 +4,7 @@ import copy
 
 import nbformat
 import pytest
+from jupyter_client.kernelspec import KernelSpecManager, NoSuchKernel
 from nbformat.v4 import new_code_cell, new_markdown_cell, new_notebook, new_output
 
 from resumen import execution
@@ -17,7 +18,7 @@ def write(folder, *sources):
     return path
 
 
-def test_run_notebook(tmp_path):
+def test_run_notebook(tmp_path, capfd):
     path = write(tmp_path, "from pathlib import Path\nvalue = 6 * 7\nprint(Path.cwd().name)", "value")
     before, calls = path.read_bytes(), []
     notebook, answer = run_notebook(
@@ -31,6 +32,16 @@ def test_run_notebook(tmp_path):
     assert notebook.cells[1].outputs[0].text == "stage\n"
     assert notebook.cells[2].outputs[0].data["text/plain"] == "42"
     assert path.read_bytes() == before
+    assert "".join(capfd.readouterr()) == "", "a kernel's own log would run through the progress bars"
+
+
+def test_no_kernel(tmp_path, course_error, monkeypatch):
+    def find(*_):
+        raise NoSuchKernel("python3")
+
+    monkeypatch.setattr(KernelSpecManager, "get_kernel_spec", find)
+    with course_error("There is no Jupyter kernel"):
+        run_notebook(write(tmp_path, "1"))
 
 
 def test_a_failing_cell_is_named(tmp_path):

@@ -13,11 +13,9 @@ from importlib.resources import files
 from pathlib import Path
 
 import nbformat
-from jupyter_client.kernelspec import NoSuchKernel
-from nbclient import NotebookClient
 from nbclient.exceptions import DeadKernelError
 
-from resumen.execution import write_notebook
+from resumen.execution import make_client, write_notebook
 from resumen.lab import NOT_ATTEMPTED, RIGHT, WRONG
 from resumen.profiles import CourseError
 
@@ -232,23 +230,12 @@ def run(notebook: nbformat.NotebookNode, folder: Path, released: nbformat.Notebo
         CourseError: if there is no kernel to run it.
     """
     notebook = nbformat.from_dict(notebook)
-    client = NotebookClient(
-        notebook,
-        kernel_name="python3",
-        timeout=CELL_TIMEOUT,
-        interrupt_on_timeout=True,
-        allow_errors=True,
-        resources={"metadata": {"path": str(folder)}},
-    )
+    client = make_client(notebook, folder, timeout=CELL_TIMEOUT, interrupt_on_timeout=True, allow_errors=True)
     died = False
     try:
         client.execute()
     except DeadKernelError:
         died = True  # the tasks before this one have their outcomes
-    except NoSuchKernel:
-        raise CourseError(
-            "There is no Jupyter kernel here: run `pip install -e '.[notebooks]' -c constraints.txt`."
-        ) from None
     originals = {_grading(cell)["grade_id"]: cell for cell in released.cells if _grading(cell)}
     rows, answer = [], None
     for cell in notebook.cells:
