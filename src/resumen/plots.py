@@ -1,6 +1,7 @@
 """The course's figures, in one style. Each function returns (figure, text alternative); `show` puts both on the page."""
 
 import io
+import textwrap
 from collections.abc import Mapping, Sequence
 
 import matplotlib.pyplot as plt
@@ -13,6 +14,9 @@ COLORS = {"en": "#0072B2", "es": "#D55E00"}
 """Okabe and Ito's palette, which colour-blind readers can tell apart (https://jfly.uni-koeln.de/color)."""
 
 PALETTE = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#666666")
+LINE_STYLES = ("-", "--", ":", "-.")
+"""Without colour, lines can still be told apart, and where one lies on another both show."""
+
 NAMES = {"en": "English", "es": "Spanish", "all": "both"}
 STYLE = {
     "axes.spines.top": False,
@@ -27,12 +31,13 @@ STYLE = {
 
 
 def show(figure: Figure, alt: str) -> None:
-    """Display a figure as PNG with its text alternative, as the image's alt text and as a line under it."""
+    """Display a figure as PNG with its text alternative, as the image's alt text and as lines under it."""
     buffer = io.BytesIO()
     figure.savefig(buffer, format="png", dpi=110, metadata={"Software": None})
     plt.close(figure)
     display(Image(data=buffer.getvalue(), format="png", alt=alt))
-    print(f"Figure: {alt}")
+    # JupyterLab breaks a long line in the middle of a word, GitHub hides its end.
+    print(textwrap.fill(f"Figure: {alt}", 96, break_on_hyphens=False))
 
 
 def length_histograms(
@@ -140,7 +145,7 @@ def grouped_bars(
         axes.legend(frameon=False, loc="upper left", bbox_to_anchor=(1.0, 1.0))
     parts = [
         f"{NAMES.get(group, group)}: "
-        + ", ".join(f"{series} {values.loc[group, series]:.1f}" for series in values.columns)
+        + ", ".join(f"{series} = {values.loc[group, series]:.1f}" for series in values.columns)
         for group in values.index
     ]
     whiskers = " The lines on the bars are 95 % bootstrap intervals." if intervals else ""
@@ -158,6 +163,7 @@ def curves(
                 range(start, start + len(values)),
                 values,
                 marker="o" if len(values) < 30 else None,
+                linestyle=LINE_STYLES[number % len(LINE_STYLES)],
                 color=PALETTE[number % len(PALETTE)],
                 label=name,
             )

@@ -20,7 +20,7 @@ FIGURES = {
     ),
     "bars": (
         lambda: plots.grouped_bars(SCORES, "ROUGE-1 F1 × 100", "Baselines"),
-        ["Baselines", "ROUGE-1 F1 × 100", "English: lead-3 12.3, model 20.0", "Spanish: lead-3 15.6, model 18.2"],
+        ["Baselines", "ROUGE-1 F1 × 100", "English: lead-3 = 12.3, model = 20.0", "Spanish: lead-3 = 15.6, model = 18.2"],
     ),
     "curves": (
         lambda: plots.curves({"train": [3.0, 2.0, 1.256], "validation": [4.0, 3.5]}, "epoch", "loss (nats)", "Loss"),
@@ -80,6 +80,12 @@ def test_curves_leave_a_gap_for_nan():
     assert [list(line.get_xdata()) for line in figure.axes[0].lines] == [[0, 1, 2]] * 2
 
 
+def test_curves_that_lie_on_each_other_both_show():
+    figure, _ = plots.curves({"one": [2.0, 1.0], "other": [2.0, 1.0]}, "step", "loss", "T")
+    first, second = (line.get_linestyle() for line in figure.axes[0].lines)
+    assert first != second
+
+
 def test_curves_start_where_they_say():
     figure, _ = plots.curves({"loss": [2.0, 1.0]}, "limit", "share (%)", "T", start=16)
     assert figure.axes[0].lines[0].get_xdata().tolist() == [16, 17]
@@ -93,7 +99,9 @@ def test_show_puts_image_and_alternative_on_the_page(monkeypatch, capsys):
     data, metadata = DisplayFormatter().format(shown[0], include=["image/png"])
     assert data["image/png"].startswith("iVBOR")
     assert metadata["image/png"]["alt"] == alt
-    assert capsys.readouterr().out == f"Figure: {alt}\n"
+    lines = capsys.readouterr().out.splitlines()
+    assert " ".join(lines) == f"Figure: {alt}"
+    assert len(lines) > 1 and max(map(len, lines)) <= 100, "viewers break long lines anywhere, or hide their ends"
     assert not plt.get_fignums(), "an open figure would be shown twice"
 
 
