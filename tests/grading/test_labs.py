@@ -204,7 +204,7 @@ reference = functools.cache(lambda stage: labs(stage).run())
 
 
 def mixture(stage):
-    """Return `Lab.mixture` with the first wrong answer that is listed for each function."""
+    """Return `Lab.mixture` with one of the listed wrong answers for each function."""
     return labs(stage).mixture({one["function"]: one["code"] for one in listed(stage) if one["loses"]})
 
 
