@@ -20,7 +20,12 @@ FIGURES = {
     ),
     "bars": (
         lambda: plots.grouped_bars(SCORES, "ROUGE-1 F1 × 100", "Baselines"),
-        ["Baselines", "ROUGE-1 F1 × 100", "English: lead-3 = 12.3, model = 20.0", "Spanish: lead-3 = 15.6, model = 18.2"],
+        [
+            "Baselines",
+            "ROUGE-1 F1 × 100",
+            "English: lead-3 = 12.3, model = 20.0",
+            "Spanish: lead-3 = 15.6, model = 18.2",
+        ],
     ),
     "curves": (
         lambda: plots.curves({"train": [3.0, 2.0, 1.256], "validation": [4.0, 3.5]}, "epoch", "loss (nats)", "Loss"),
