@@ -101,7 +101,8 @@ def make_client(notebook: nbformat.NotebookNode, folder: Path, **options) -> Not
 
 
 def _first_line(text: str) -> str:
-    return text.strip().splitlines()[0] if text.strip() else "no message"
+    """Return the first line of an error's message, without its full stop: the caller's sentence goes on."""
+    return text.strip().splitlines()[0].rstrip(".") if text.strip() else "no message"
 
 
 def normalize(notebook: nbformat.NotebookNode) -> nbformat.NotebookNode:

@@ -45,7 +45,7 @@ def test_no_kernel(tmp_path, course_error, monkeypatch):
 
 
 def test_a_failing_cell_is_named(tmp_path):
-    path = write(tmp_path, "print('fine')", "raise ValueError('[/b] first line\\nsecond line')", "print('never')")
+    path = write(tmp_path, "print('fine')", "raise ValueError('[/b] first line.\\nsecond line')", "print('never')")
     with pytest.raises(NotebookFailed) as caught:
         run_notebook(path, probe="print('{}')")
     assert str(caught.value) == "stage/lecture.ipynb, code cell 2: ValueError: [/b] first line"
