@@ -42,6 +42,8 @@ def run_notebook(
     """
     try:
         notebook = nbformat.read(path, as_version=4)
+    except OSError as error:
+        raise CourseError(f"{path} cannot be read: {error.strerror}.") from None
     except Exception as error:  # nbformat lets AttributeError and TypeError through for JSON that is no notebook
         raise CourseError(f"{path} is not a notebook that can be read: {first_sentence(str(error))}.") from None
     timeout = timeout or CELL_TIMEOUT

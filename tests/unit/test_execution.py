@@ -69,13 +69,17 @@ def test_a_dead_kernel_is_named(tmp_path):
         run_notebook(write(tmp_path, "1", "import os\nos._exit(1)"))
 
 
-@pytest.mark.parametrize("content", [None, "", "not json", "[]", '{"cells": 3}'])
+@pytest.mark.parametrize("content", ["", "not json", "[]", '{"cells": 3}'])
 def test_an_unreadable_notebook(tmp_path, course_error, content):
     path = tmp_path / "lecture.ipynb"
-    if content is not None:
-        path.write_text(content)
-    with course_error(path):
+    path.write_text(content)
+    with course_error(path, "is not a notebook that can be read"):
         run_notebook(path)
+
+
+def test_a_notebook_that_is_not_there(tmp_path, course_error):
+    with course_error(tmp_path / "lecture.ipynb", "cannot be read: No such file or directory."):
+        run_notebook(tmp_path / "lecture.ipynb")
 
 
 @pytest.fixture
