@@ -127,6 +127,24 @@ class Lab:
         outcomes, rows = in_fresh_process(_run_cells, cells)
         return {name: Outcome(*outcome) for name, outcome in outcomes.items()}, rows
 
+    def outcome_faults(self, states: dict[str, str], outcomes: dict[str, Outcome], rows: list[tuple]) -> list[str]:
+        """Return a sentence for each task whose error or report does not say what its answer is.
+
+        Args:
+            states: what each answer is, by function, as `mixture` returns it.
+            outcomes: as `run` returns them.
+            rows: as `run` returns them.
+        """
+        faults = []
+        for (function, state), (_, reported, _) in zip(states.items(), rows, strict=True):
+            error = outcomes[self.tasks[function].tests.id].error
+            if error.startswith("NotImplementedError: ") != (state == NOT_ATTEMPTED):
+                faults.append(f"{function} is {state}, and the error says {error!r}")
+            # The student sees RIGHT where only a hidden test fails.
+            if reported != state and (state, reported) != (WRONG, RIGHT):
+                faults.append(f"{function} is {state} and is reported as {reported}")
+        return faults
+
     def run_answers(self, answers: list[tuple[str, str]], seconds: dict[str, float], start: str = "") -> list[Outcome]:
         """Run each (function, answer) with its task's own test cell, and return the outcomes of those cells.
 
