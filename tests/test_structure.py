@@ -1,5 +1,6 @@
 """The repository as a whole: who imports whom, what the files promise one another, and the shape of the lectures."""
 
+import ast
 import copy
 import os
 import re
@@ -106,6 +107,47 @@ def test_no_path_of_one_machine():
             continue
         found += [f"{path.relative_to(ROOT)}: {match[0]}" for match in MACHINE_PATH.finditer(text)]
     assert found == []
+
+
+SEVERAL = re.compile(r"nproc_per_node|--multi_gpu|debug_launcher|notebook_launcher|\bspawn\(")
+OPENS = re.compile(r"\bAccelerator\(|\binit_process_group\(")
+CLOSES = re.compile(r"\bend_training\(\)|\bdestroy_process_group\(\)")
+
+
+def open_groups(source):
+    """Return the scripts in a cell or file that run as several processes and do not close their group.
+
+    A script is a text that the source launches, or the source itself if it can be launched.
+    """
+    if not SEVERAL.search(source):
+        return []
+    python = re.sub(r"^\s*[%!].*$", "", source, flags=re.MULTILINE)
+    strings = [node.value for node in ast.walk(ast.parse(python)) if isinstance(node, ast.Constant)]
+    scripts = [text for text in strings if isinstance(text, str) and text.count("\n") > 1]
+    scripts += [python] if 'if __name__ == "__main__"' in python else []
+    return [script for script in scripts if OPENS.search(script) and not CLOSES.search(script)]
+
+
+def test_scripts_of_several_processes_close_their_group():
+    """One that ends without it dies now and then on a busy machine, with signal 6."""
+    found = []
+    for path in set(FILES) - {Path(__file__)}:  # here stand the examples of the next test
+        sources = [path.read_text(encoding="utf-8")] if path.suffix == ".py" else []
+        if path.suffix == ".ipynb":
+            sources = [cell.source for cell in nbformat.read(path, as_version=4).cells if cell.cell_type == "code"]
+        found += [f"{path.relative_to(ROOT)}: {text[:60]!r}" for source in sources for text in open_groups(source)]
+    assert found == []
+
+
+def test_helper_finds_open_groups():
+    script = "from accelerate import Accelerator\nmine = Accelerator(cpu=True)\nprint(mine.num_processes)\n"
+    launched, alone = "launch(text, '--nproc_per_node 2')", "launch(text, '--cpu')"
+    assert open_groups(f"text = {script!r}\n{launched}") == [script]
+    assert open_groups(f"text = {script + 'mine.end_training()'!r}\n{launched}") == []
+    assert open_groups(f"text = {script!r}\n{alone}") == []
+    module = f'"""torchrun --nproc_per_node 2 me.py"""\n{script}if __name__ == "__main__":\n    pass'
+    assert open_groups(module) == [module]
+    assert open_groups(module + "\n    mine.end_training()") == []
 
 
 def test_first_code_cell_is_the_same_everywhere():
