@@ -35,7 +35,7 @@ test: .venv/dev.stamp
 check: .venv/dev.stamp
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
-	$(BIN)/python -m pytest tests/test_structure.py tests/notebooks
+	$(BIN)/python -m pytest tests/test_structure.py tests/test_prose.py
 
 notebooks: .venv/dev.stamp
 	$(BIN)/resumen notebooks

@@ -3,8 +3,8 @@
 import os
 from pathlib import Path
 
-from resumen.grading.preprocessors import WITH_GRADEBOOK
-from resumen.grading.release import all_but
+from resumen.instructor.preprocessors import WITH_GRADEBOOK
+from resumen.instructor.release import all_but
 from resumen.setup import PROJECTS, STAGES
 
 c = get_config()  # noqa: F821 (nbgrader defines it)
@@ -33,8 +33,8 @@ c.CourseDirectory.ignore = all_but(".ipynb", "timestamp.txt", *STAGES, *PROJECTS
 
 # `nbgrader zip_collect` reads var/downloaded/<stage>/archive/: what an LMS gives, as files, folders or zips.
 c.ZipCollectApp.downloaded_directory = "var/downloaded"
-c.ZipCollectApp.extractor_plugin = "resumen.grading.collect.LmsExtractor"
-c.ZipCollectApp.collector_plugin = "resumen.grading.collect.LmsCollector"
+c.ZipCollectApp.extractor_plugin = "resumen.instructor.collect.LmsExtractor"
+c.ZipCollectApp.collector_plugin = "resumen.instructor.collect.LmsCollector"
 
 c.GenerateAssignment.preprocessors = WITH_GRADEBOOK
 

@@ -1,7 +1,9 @@
 """What every tier needs: no network, a cache of its own, and the repository's lectures."""
 
 import os
+import re
 import tempfile
+from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
@@ -12,6 +14,7 @@ os.environ.update(HF_HOME=_cache.name, HF_HUB_OFFLINE="1", TOKENIZERS_PARALLELIS
 for name in ("RESUMEN_PROFILE", "RESUMEN_DATA"):
     os.environ.pop(name, None)
 
+from resumen.errors import CourseError  # noqa: E402
 from resumen.setup import STAGES  # noqa: E402
 
 
@@ -41,3 +44,20 @@ def lecture(root, stage):
     path = root / "stages" / stage / "lecture.ipynb"
     assert path.is_file(), f"stages/{stage}/lecture.ipynb is missing"
     return nbformat.read(path, as_version=nbformat.NO_CONVERT)
+
+
+@pytest.fixture(scope="session")
+def course_error():
+    """Return a context manager: the block must raise a CourseError of one sentence that holds all the given words."""
+
+    @contextmanager
+    def expect(*words: str):
+        with pytest.raises(CourseError) as caught:
+            yield
+        message = str(caught.value)
+        assert "\n" not in message, message
+        assert not re.search(r"[.!?] +[A-Z]", message), f"more than one sentence: {message}"
+        for word in words:
+            assert str(word) in message, f"{word!r} is not in: {message}"
+
+    return expect

@@ -16,7 +16,7 @@ import yaml
 from packaging.requirements import Requirement
 from packaging.specifiers import SpecifierSet
 
-from resumen.execution import normalize
+from resumen.notebooks import normalize
 
 try:
     import tomllib

@@ -14,9 +14,9 @@ import sys
 os.environ["GRADIO_ANALYTICS_ENABLED"] = "False"
 os.environ.setdefault("HF_HUB_OFFLINE", "1")
 
+from resumen.errors import CourseError
 from resumen.metrics import novel_ngram_rate, unsupported_numbers
 from resumen.modeling import Summarizer, load_checkpoint
-from resumen.profiles import CourseError
 
 EXAMPLES = (
     "The old bridge in Northmere will close to traffic for 6 weeks from March while workers repair flood damage, the council "

@@ -1,20 +1,18 @@
 """The command `resumen`: `resumen --help` lists what it can do."""
 
-import json
 import os
 import sys
-import time
 from pathlib import Path
 from typing import Annotated
 
 import typer
 from rich.console import Console
 from rich.markup import escape
-from rich.progress import BarColumn, Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
 from rich.table import Table
 
-from resumen.profiles import CourseError
-from resumen.setup import STAGES, diagnose
+from resumen.errors import CourseError
+from resumen.files import LECTURE, PROJECT, read_text
+from resumen.setup import STAGES
 
 app = typer.Typer(
     help="Resumen: a course on bilingual review summarization.", no_args_is_help=True, add_completion=False
@@ -25,12 +23,6 @@ instructor = typer.Typer(help="Grade a class with a course folder of your own.",
 app.add_typer(instructor, name="instructor")
 console = Console()
 errors = Console(stderr=True)
-
-PROBE = """
-import json as _json, resource as _resource, sys as _sys
-_peak = _resource.getrusage(_resource.RUSAGE_SELF).ru_maxrss  # KiB, but bytes on macOS
-print(_json.dumps({"results": globals().get("results", {}), "peak": _peak // (1024 if _sys.platform == "darwin" else 1)}))
-"""
 
 
 def main() -> None:
@@ -52,6 +44,8 @@ def _complain(message: str) -> None:
 @app.command()
 def doctor() -> None:
     """Show versions, profile, device, sandbox, and what is missing."""
+    from resumen.doctor import diagnose
+
     table = Table("what", "state", "what to do", title="resumen doctor")
     rows = diagnose()
     for row in rows:
@@ -69,96 +63,9 @@ def course(
     root: Annotated[Path, typer.Option(help="The repository.")] = Path("."),
 ) -> None:
     """Execute the five lectures in order and print what was learned."""
-    from resumen.execution import NotebookFailed, run_notebook, write_notebook
+    from resumen.course import run_course
 
-    lectures = {stage: root / "stages" / stage / "lecture.ipynb" for stage in STAGES}
-    missing = [str(path) for path in lectures.values() if not path.is_file()]
-    if missing:
-        raise CourseError(f"{', '.join(missing)} not found: run this in the repository, or name it with --root.")
-    # Figures of an earlier run beside the notebooks of a failed one would pass for its own.
-    (output / "summary.json").unlink(missing_ok=True)
-    rows: dict[str, dict] = {}
-    summary: dict = {"stages": {}}
-    failure = None
-    with Progress(
-        SpinnerColumn(),
-        TextColumn("{task.description}"),
-        BarColumn(),
-        TextColumn("cell {task.completed} of {task.total}"),
-        TimeElapsedColumn(),
-        console=console,
-    ) as progress:
-        for stage, path in lectures.items():
-            task = progress.add_task(stage, total=None)
-            started = time.perf_counter()
-            try:
-                notebook, answer = run_notebook(
-                    path, lambda done, total, task=task: progress.update(task, completed=done, total=total), PROBE
-                )
-            except NotebookFailed as error:
-                write_notebook(error.notebook, output / stage / "lecture.ipynb")
-                failure = str(error)
-                rows[stage] = {"seconds": time.perf_counter() - started, "status": "failed"}
-                break
-            write_notebook(notebook, output / stage / "lecture.ipynb")
-            results = answer["results"]
-            rows[stage] = {"seconds": time.perf_counter() - started, "status": "done", "peak": answer["peak"]}
-            summary["stages"][stage] = {
-                "seconds": round(rows[stage]["seconds"], 1),
-                "peak_memory_mb": answer["peak"] // 1024,
-            }
-            if "fine_tuning_seconds" in results:
-                summary["stages"][stage]["fine_tuning_seconds"] = round(results["fine_tuning_seconds"], 1)
-            for part in ("in_domain", "out_of_template"):
-                # Stage 4 gives the course's verdict; stage 5's own run of it is in its lecture.
-                if part in results:
-                    summary.setdefault(part, results[part])
-    console.print(_stage_table(rows))
-    for part, title in (
-        ("in_domain", "composed test reviews"),
-        ("out_of_template", "individually written test reviews"),
-    ):
-        if part in summary:
-            console.print(_score_table(summary[part], title))
-    if failure:
-        _complain(f"{failure}. Its outputs so far: {output / stage / 'lecture.ipynb'}")
-        raise typer.Exit(1)
-    output.mkdir(parents=True, exist_ok=True)
-    (output / "summary.json").write_text(json.dumps(summary, indent=2) + "\n", encoding="utf-8")
-    console.print(
-        f"Executed notebooks: {output}/<stage>/lecture.ipynb · figures: {output / 'summary.json'}", markup=False
-    )
-
-
-def _stage_table(rows: dict[str, dict]) -> Table:
-    table = Table("stage", "minutes", "peak memory (MB)", "status", title="The course")
-    for stage in STAGES:
-        if stage not in rows:
-            table.add_row(stage, "", "", "not run")
-            continue
-        row = rows[stage]
-        table.add_row(stage, f"{row['seconds'] / 60:.1f}", str(row.get("peak", 0) // 1024 or ""), row["status"])
-    table.add_section()
-    table.add_row("all", f"{sum(row['seconds'] for row in rows.values()) / 60:.1f}", "", "")
-    return table
-
-
-def _score_table(part: dict, title: str) -> Table:
-    table = Table(
-        "language", "score", "lead-3", "fine-tuned", "difference [95 % interval]", title=f"ROUGE × 100, {title}"
-    )
-    for language, scores in part.items():
-        for name, row in scores.items():
-            difference = row["difference"]
-            table.add_row(
-                language,
-                name,
-                f"{row['lead3']:.2f}",
-                f"{row['model']:.2f}",
-                f"{difference['mean']:+.2f} [{difference['low']:+.2f}, {difference['high']:+.2f}]",
-            )
-        table.add_section()
-    return table
+    run_course(root, output, console)
 
 
 @app.command()
@@ -167,10 +74,10 @@ def notebooks(
     root: Annotated[Path, typer.Option(help="The repository.")] = Path("."),
 ) -> None:
     """Execute the lectures in place and normalise them (for contributors)."""
-    from resumen.execution import normalize, run_notebook, write_notebook
+    from resumen.notebooks import normalize, run_notebook, write_notebook
 
     for stage in stages or STAGES:
-        path = root / "stages" / stage / "lecture.ipynb"
+        path = root / "stages" / stage / LECTURE
         console.print(f"{path} …", markup=False)
         notebook, _ = run_notebook(path)
         write_notebook(normalize(notebook), path)
@@ -263,16 +170,16 @@ def check(
     if path.is_dir():
         _check_project(path, run is True)
         return
-    from resumen.grading import check as checks
+    from resumen.check import notebook as lab
     from resumen.lab import RIGHT
 
-    cells = checks.read(path)
-    released = checks.released_lab(checks.find_stage(path, cells, labs or checks.LABS), labs or checks.LABS)
-    mended, faults = checks.mend(released, cells)
+    cells = lab.read(path)
+    released = lab.released_lab(lab.find_stage(path, cells, labs or lab.LABS), labs or lab.LABS)
+    mended, faults = lab.mend(released, cells)
     for sentence in faults:
         errors.print(sentence, markup=False, highlight=False, soft_wrap=True)
     if faults and repair:
-        backup = checks.repair(path, mended)
+        backup = lab.repair(path, mended)
         console.print(f"{path} is mended; as it was: {backup}", markup=False, highlight=False, soft_wrap=True)
     elif repair:
         console.print("Nothing to repair.")
@@ -281,18 +188,18 @@ def check(
         # A project's fine-tunes take minutes; its tasks need none of them.
         os.environ.setdefault("RESUMEN_QUICK", "1")
         with errors.status("Running the lab …"):
-            rows = checks.run(mended, path.parent, released)
+            rows = lab.run(mended, path.parent, released)
         table = Table("task", "outcome", "why")
         for row in rows:
             table.add_row(*(escape(text) for text in (row.task, row.outcome, row.why)))
         console.print(table)
-    if (faults and not repair) or any(row.outcome not in (RIGHT, checks.ANSWERED) for row in rows):
+    if (faults and not repair) or any(row.outcome not in (RIGHT, lab.ANSWERED) for row in rows):
         raise typer.Exit(1)
 
 
 def _check_project(folder: Path, run: bool) -> None:
     """Print the checklist of a project's hand-in; exit code 1 unless every line is ok."""
-    from resumen.grading.projects import checklist
+    from resumen.check.hand_in import checklist
 
     with errors.status("Checking the hand-in …"):
         lines = checklist(folder, run)
@@ -300,7 +207,7 @@ def _check_project(folder: Path, run: bool) -> None:
     for line in lines:
         table.add_row("wrong" if line.faults else "ok", escape(line.what), escape("\n".join(line.faults)))
     if not run:
-        table.add_row("not run", "project.ipynb runs from top to bottom", "Minutes: add --run before you hand in.")
+        table.add_row("not run", f"{PROJECT} runs from top to bottom", "Minutes: add --run before you hand in.")
     console.print(table)
     if any(line.faults for line in lines):
         raise typer.Exit(1)
@@ -315,8 +222,7 @@ def corpus(
 
     Exit code 0: nothing is refused. 1: something is.
     """
-    from resumen.grading.contract import REFUSED, check_corpus, read_corpus
-    from resumen.grading.projects import read_text
+    from resumen.projects.capstone.contract import REFUSED, check_corpus, read_corpus
 
     lines = check_corpus(read_corpus(paths), read_text(card))
     table = Table("rule", "state", "what", "what to do", title="The data contract")
@@ -334,12 +240,11 @@ def release(
     root: Annotated[Path, typer.Option(help="The course.")] = Path("."),
 ) -> None:
     """Generate labs/ and the projects' starters from solutions/, without solutions and hidden tests (for instructors and contributors)."""
-    from resumen.grading.check import pack
-    from resumen.grading.release import leaks
-    from resumen.grading.release import release as generate
+    from resumen.instructor.release import leaks
+    from resumen.instructor.release import release as generate
 
     if not check:
-        for path in [*generate(root, stages), *pack(root)]:
+        for path in generate(root, stages):
             console.print(str(path), markup=False, highlight=False, soft_wrap=True)
     faults = leaks(root, stages)
     for sentence in faults:
@@ -355,7 +260,7 @@ def instructor_init(
     root: Annotated[Path, typer.Option(help="The checkout of the public course.")] = Path("."),
 ) -> None:
     """Make a private course: settings, sources with hidden tests drawn for you alone, and a README about them."""
-    from resumen.grading.course import init
+    from resumen.instructor.init import init
 
     with errors.status("Drawing your hidden tests …"):
         init(directory, root)

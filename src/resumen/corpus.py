@@ -11,7 +11,8 @@ import pandas as pd
 import pyarrow as pa
 from datasets import Dataset, DatasetDict, concatenate_datasets, load_dataset
 
-from resumen.profiles import DATA, CourseError, current_profile, first_sentence
+from resumen.errors import CourseError, first_sentence
+from resumen.profiles import DATA, current_profile
 
 LANGUAGES = ("en", "es")
 SPLITS = ("train", "validation", "test")

@@ -14,7 +14,8 @@ from transformers import (
     PreTrainedTokenizerBase,
 )
 
-from resumen.profiles import CourseError, Profile, current_profile, first_sentence
+from resumen.errors import CourseError, first_sentence
+from resumen.profiles import Profile, current_profile
 
 NEEDED = ("config.json", "model.safetensors", "tokenizer.json")
 """Files of a checkpoint folder. Without its own tokenizer a checkpoint still loads, silently and with the wrong ids."""

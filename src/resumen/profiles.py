@@ -1,24 +1,16 @@
 """The two profiles of the course: `tiny` (embedded, offline, CPU) and `full` (mT5-small, your corpus, GPU)."""
 
 import os
-import re
 from dataclasses import dataclass
 from pathlib import Path
+
+from resumen.errors import CourseError
 
 DATA = Path(__file__).parent / "data"
 """Folder of the embedded corpora and checkpoint. It travels inside the package, so the working directory never matters."""
 
 SEED = 42
 """The course's one seed: shuffling, weights of new layers, bootstrap examples."""
-
-
-class CourseError(ValueError):
-    """A mistake that one sentence can explain: what is wrong, where, what to do. The CLI prints it without a traceback."""
-
-
-def first_sentence(text: str) -> str:
-    """Return the first sentence of another library's error message, without its full stop, to quote it in one of ours."""
-    return re.split(r"\n|[.!?] +(?=[A-Z])", text.strip())[0].rstrip(".")
 
 
 @dataclass(frozen=True)

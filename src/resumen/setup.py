@@ -2,20 +2,21 @@
 
 import logging
 import os
-import platform
 import random
-import sys
 import warnings
 from importlib import metadata
 from importlib.util import find_spec
 
-from resumen.profiles import SEED, CourseError, Profile, current_profile
+from packaging.version import Version
+
+from resumen.errors import CourseError
+from resumen.profiles import SEED, Profile, current_profile
 
 STAGES = ("stage1_corpus", "stage2_tokenization", "stage3_rouge_baseline", "stage4_trainer", "stage5_accelerate")
 
 PROJECTS = ("premier", "capstone")
 
-OLDEST = {"torch": (2, 13), "transformers": (5, 20), "datasets": (5, 2), "accelerate": (1, 15)}
+OLDEST = {"torch": "2.13", "transformers": "5.20", "datasets": "5.2", "accelerate": "1.15"}
 """Oldest versions that the course's code was run on."""
 
 
@@ -61,17 +62,22 @@ def seed_everything(seed: int = SEED) -> str:
 
 
 def _check_versions() -> None:
-    for name, oldest in OLDEST.items():
-        wanted = ".".join(map(str, oldest))
+    for name in OLDEST:
         if find_spec(name) is None:
             raise CourseError(
                 f"{name} is not installed: run `pip install -e '.[notebooks]' -c constraints.txt` in the repository."
             )
-        version = metadata.version(name)
-        if tuple(int(part) for part in version.split(".")[:2]) < oldest:
+        if wanted := newer_than_installed(name):
             raise CourseError(
-                f"{name} {version} is too old, the course needs {wanted} or later: run `pip install -U '{name}>={wanted}'`."
+                f"{name} {metadata.version(name)} is too old, the course needs {wanted} or later: run "
+                f"`pip install -U '{name}>={wanted}'`."
             )
+
+
+def newer_than_installed(name: str) -> str:
+    """Return the oldest version of a library that will do, "" if what is installed will. A preview counts as what it previews."""
+    oldest = OLDEST.get(name, "0")
+    return oldest if Version(metadata.version(name)).release < Version(oldest).release else ""
 
 
 def quieten() -> None:
@@ -85,56 +91,3 @@ def quieten() -> None:
     transformers.logging.disable_progress_bar()
     logging.getLogger("accelerate").setLevel(logging.ERROR)
     warnings.filterwarnings("ignore")
-
-
-def diagnose() -> list[tuple[str, str, str]]:
-    """Return the rows of `resumen doctor`: (what, state, what to do). The last is empty when nothing is to be done."""
-    rows = [
-        (
-            "Python",
-            platform.python_version(),
-            "" if sys.version_info >= (3, 10) else "the course needs Python 3.10 or later",
-        )
-    ]
-    for name in (
-        "torch",
-        "transformers",
-        "datasets",
-        "accelerate",
-        "evaluate",
-        "rouge_score",
-        "nltk",
-        "jupyterlab",
-        "nbgrader",
-    ):
-        try:
-            version, advice = metadata.version(name), ""
-        except metadata.PackageNotFoundError:
-            version, advice = "missing", f"pip install {name} -c constraints.txt"
-            if name == "nbgrader":
-                advice = f"instructors only: {advice}"
-        else:
-            oldest = OLDEST.get(name)
-            if oldest and tuple(int(part) for part in version.split(".")[:2]) < oldest:
-                advice = f"pip install -U '{name}>={'.'.join(map(str, oldest))}'"
-        rows.append((name, version, advice))
-    try:
-        profile = current_profile()
-        rows.append(("profile", profile.name, ""))
-        if profile.needs_own_corpus and not os.environ.get("RESUMEN_DATA"):
-            rows.append(("RESUMEN_DATA", "not set", "point it at the folder of your review corpus"))
-    except CourseError as error:
-        rows.append(("profile", os.environ["RESUMEN_PROFILE"], str(error)))
-    if find_spec("torch") is not None:
-        rows.append(("device", seed_everything(), ""))
-    rows.append(_sandbox())
-    return rows
-
-
-def _sandbox() -> tuple[str, str, str]:
-    """Say whether submissions could be graded in a bubblewrap sandbox here. Students do not need one."""
-    from shutil import which
-
-    if which("bwrap"):
-        return ("sandbox", "bubblewrap", "")
-    return ("sandbox", "none", "instructors only: apt install bubblewrap")

@@ -1,7 +1,7 @@
 """Make the embedded checkpoint `data/mt5-tiny` again: its tokenizer, and its pretraining.
 
 Run `OMP_NUM_THREADS=1 python -m resumen.authoring.checkpoint` (an hour and a quarter). The tokenizer is the same, byte for byte, on every machine
-(`tests/unit/test_authoring.py`). The weights come from the same seed, but floating-point sums differ between processors.
+(`tests/authoring/test_authoring.py`). The weights come from the same seed, but floating-point sums differ between processors.
 """
 
 import json

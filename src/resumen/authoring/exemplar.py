@@ -11,15 +11,16 @@ from pathlib import Path
 
 import nbformat
 
-from resumen.execution import normalize, run_notebook, write_notebook
-from resumen.grading.projects import LONGEST_CELL, NOTEBOOK, executed
-from resumen.profiles import CourseError
+from resumen.check.hand_in import LONGEST_CELL
+from resumen.errors import CourseError
+from resumen.files import PROJECT, REPORT, STARTER, TABLES, read_text, write_text
+from resumen.notebooks import is_answer, normalize, read_notebook, run_notebook, write_notebook
 from resumen.setup import PROJECTS
 
 
 def answered(source: nbformat.NotebookNode, starter: nbformat.NotebookNode) -> nbformat.NotebookNode:
     """Return the starter with the source's answers in it, without markers, hidden tests and the teacher's notes."""
-    solutions = {cell.id: cell.source for cell in source.cells if cell.metadata.get("nbgrader", {}).get("solution")}
+    solutions = {cell.id: cell.source for cell in source.cells if is_answer(cell)}
     notebook = nbformat.from_dict(starter)
     for cell in notebook.cells:
         if cell.id in solutions:
@@ -41,22 +42,28 @@ def fill(report: str, tables: dict[str, str]) -> str:
     return report
 
 
+def executed(notebook: nbformat.NotebookNode) -> nbformat.NotebookNode:
+    """Number, in place, the code cells of a notebook that ran from top to bottom; `normalize` numbers only those with outputs."""
+    for number, cell in enumerate((cell for cell in notebook.cells if cell.cell_type == "code"), start=1):
+        cell.execution_count = number
+    return notebook
+
+
 def main(project: str, root: Path = Path()) -> None:
     """Execute the project's hand-in and fill in its tables.
 
     Raises:
         CourseError: if the project has no source, or its notebook fails.
     """
-    if project not in PROJECTS or not (root / "solutions" / project / NOTEBOOK).is_file():
+    if project not in PROJECTS or not (root / "solutions" / project / PROJECT).is_file():
         raise CourseError(
-            f"solutions/{project}/{NOTEBOOK} not found: run this in the repository, with premier or capstone."
+            f"solutions/{project}/{PROJECT} not found: run this in the repository, with premier or capstone."
         )
     source, starter = (
-        nbformat.read(path, as_version=4)
-        for path in (root / "solutions" / project / NOTEBOOK, root / "capstone" / project / "starter.ipynb")
+        read_notebook(path) for path in (root / "solutions" / project / PROJECT, root / "capstone" / project / STARTER)
     )
     hand_in = root / "solutions" / project / "hand-in"
-    path = hand_in / NOTEBOOK
+    path = hand_in / PROJECT
     write_notebook(answered(source, starter), path)
 
     def tell(done: int, total: int) -> None:
@@ -64,11 +71,11 @@ def main(project: str, root: Path = Path()) -> None:
 
     notebook, _ = run_notebook(path, tell, timeout=LONGEST_CELL)
     write_notebook(executed(normalize(notebook)), path)
-    if (hand_in / "report.md").is_file() and (hand_in / "tables.md").is_file():
-        text = (hand_in / "tables.md").read_text(encoding="utf-8")
+    report = hand_in / REPORT
+    if report.is_file() and (hand_in / TABLES).is_file():
+        text = read_text(hand_in / TABLES)
         tables = dict(re.findall(r"^## (\w+)\n\n(.*?)\n(?:\n|\Z)(?=^## |\Z)", text, flags=re.DOTALL | re.MULTILINE))
-        report = hand_in / "report.md"
-        report.write_text(fill(report.read_text(encoding="utf-8"), tables), encoding="utf-8")
+        write_text(report, fill(read_text(report), tables))
     print(f"{hand_in} is made again. Now: resumen check {hand_in}")
 
 

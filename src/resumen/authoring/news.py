@@ -1,7 +1,7 @@
 """Build the corpus of the capstone's exemplar: news in brief from invented places, in English and Spanish.
 
 Run `python -m resumen.authoring.news` to write `data/news/news.parquet` and its data card again. The same seed gives the same rows
-on every machine, and the same bytes with the pinned pyarrow (`tests/unit/test_news.py` holds this).
+on every machine, and the same bytes with the pinned pyarrow (`tests/authoring/test_news.py` holds this).
 """
 
 import random
@@ -13,8 +13,8 @@ import pyarrow.parquet as pq
 
 from resumen.authoring.phrases import expand, load_bank
 from resumen.corpus import LANGUAGES
-from resumen.grading.contract import COLUMNS, EMBEDDED_NEWS
 from resumen.metrics import unsupported_numbers
+from resumen.projects.capstone.contract import COLUMNS, EMBEDDED_NEWS
 
 SEED = 20261
 STORIES = 1_150

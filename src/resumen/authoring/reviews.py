@@ -1,7 +1,7 @@
 """Build the embedded review corpus from the phrase banks and one seed.
 
 Run `python -m resumen.authoring.reviews` to write `data/reviews/*.parquet` and its data card again. The same seed gives
-the same rows on every machine, and the same bytes with the pinned pyarrow (`tests/unit/test_authoring.py` holds this).
+the same rows on every machine, and the same bytes with the pinned pyarrow (`tests/authoring/test_authoring.py` holds this).
 """
 
 import itertools

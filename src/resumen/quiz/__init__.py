@@ -8,7 +8,8 @@ from pathlib import Path
 
 import yaml
 
-from resumen.profiles import DATA, CourseError
+from resumen.errors import CourseError
+from resumen.profiles import DATA
 
 LANGUAGES = {"en": "English", "es": "Spanish"}
 POOLS = ("self", "graded")

@@ -16,7 +16,7 @@ from pathlib import Path
 import yaml
 from jsonschema import Draft202012Validator
 
-from resumen.profiles import CourseError
+from resumen.errors import CourseError
 from resumen.quiz import LANGUAGES, Question, Quiz, load_quiz
 from resumen.quiz.answers import near
 from resumen.setup import STAGES

@@ -10,7 +10,7 @@ from dataclasses import replace
 from html import escape
 from textwrap import indent
 
-from resumen.profiles import CourseError
+from resumen.errors import CourseError
 from resumen.quiz import LANGUAGES, POOLS, Question, Quiz
 from resumen.quiz.render import markdown
 

@@ -10,7 +10,7 @@ import nbformat
 from nbformat.v4 import new_code_cell, new_markdown_cell, new_notebook
 
 from resumen import __version__
-from resumen.profiles import CourseError
+from resumen.errors import CourseError
 from resumen.quiz import Question, Quiz
 
 LETTERS = "ABCDE"

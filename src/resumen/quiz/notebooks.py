@@ -8,7 +8,8 @@ import nbformat
 import yaml
 from nbformat.v4 import new_code_cell, new_markdown_cell, new_notebook, new_output
 
-from resumen.execution import normalize, write_notebook
+from resumen.files import QUIZ
+from resumen.notebooks import normalize, write_notebook
 from resumen.quiz import Quiz, load_quiz
 from resumen.quiz.graded import FIRST_CELL, colab_badge, graded_notebook
 from resumen.quiz.render import plain_text, render
@@ -64,7 +65,7 @@ def build(root: Path, stages: Iterable[str]) -> list[Path]:
         )
         notebook = root / "quizzes" / f"{stage}.ipynb"
         write_notebook(self_check_notebook(quiz), notebook)
-        graded = root / "solutions" / stage / "quiz.ipynb"
+        graded = root / "solutions" / stage / QUIZ
         write_notebook(graded_notebook(quiz), graded)
         written += [packaged, notebook, graded]
     return written

@@ -1,0 +1,1 @@
+"""What students run: `resumen check` on a lab's notebook, or on the folder of a project."""

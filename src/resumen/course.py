@@ -1,0 +1,171 @@
+"""`resumen course`: run the lectures in order, and print what was learned.
+
+A lecture says itself what the closing tables need, in one of its last cells:
+
+    from resumen.course import summary
+
+    summary.tell(fine_tuning_seconds=61.3)
+"""
+
+import json
+import time
+from pathlib import Path
+
+from rich.console import Console
+from rich.progress import BarColumn, Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
+from rich.table import Table
+
+from resumen.errors import CourseError
+from resumen.files import LECTURE, SUMMARY, write_text
+from resumen.setup import STAGES
+
+# Stage 4 gives the course's verdict: stage 5 trains the same model again, and its scores are in its lecture.
+TOLD_BY = {
+    "stage4_trainer": ("fine_tuning_seconds", "in_domain", "out_of_template"),
+    "stage5_accelerate": ("fine_tuning_seconds",),
+}
+"""The figures that each lecture has to tell."""
+
+TITLES = {"in_domain": "composed test reviews", "out_of_template": "individually written test reviews"}
+"""Tables of scores, {language: {score: row}}, and what they are about."""
+
+PROBE = """
+import json as _json, resource as _resource, sys as _sys
+from resumen.course import summary as _summary
+_peak = _resource.getrusage(_resource.RUSAGE_SELF).ru_maxrss  # KiB, but bytes on macOS
+print(_json.dumps({"told": _summary.told, "peak": _peak // (1024**2 if _sys.platform == "darwin" else 1024)}))
+"""
+
+
+class Summary:
+    """What is told of a run of the course: minutes and memory of each stage, and the figures of its lecture.
+
+    Attributes:
+        stages: a row per stage that ran to its end: seconds, peak_memory_mb, and the lecture's own fine_tuning_seconds.
+        told: the figures of the lecture that is running, by name; of the whole course, its tables of scores.
+    """
+
+    def __init__(self) -> None:
+        self.stages: dict[str, dict] = {}
+        self.told: dict = {}
+
+    def tell(self, **figures) -> None:
+        """Tell figures of a lecture, by name.
+
+        Raises:
+            CourseError: if nobody asks for a figure of that name.
+        """
+        asked = {name for names in TOLD_BY.values() for name in names}
+        for name in figures:
+            if name not in asked:
+                raise CourseError(
+                    f"No table of the course has a figure {name!r}: tell one of {', '.join(sorted(asked))}."
+                )
+        self.told |= figures
+
+    def add(self, stage: str, seconds: float, peak: int, told: dict) -> None:
+        """Take in what a stage took and what its lecture told.
+
+        Raises:
+            CourseError: if the lecture did not tell a figure that it has to.
+        """
+        missing = [name for name in TOLD_BY.get(stage, ()) if name not in told]
+        if missing:
+            raise CourseError(
+                f"{stage}/{LECTURE} did not tell {' and '.join(missing)}: one of its last cells must call "
+                f"`summary.tell({', '.join(f'{name}=…' for name in missing)})`."
+            )
+        self.stages[stage] = {"seconds": round(seconds, 1), "peak_memory_mb": peak}
+        if "fine_tuning_seconds" in told:
+            self.stages[stage]["fine_tuning_seconds"] = round(told["fine_tuning_seconds"], 1)
+        self.told |= {name: told[name] for name in TITLES if name in told}
+
+    def tables(self, failed: str | None = None) -> list[Table]:
+        """Return the closing tables: one row per stage, then the scores that were told."""
+        table = Table("stage", "minutes", "peak memory (MB)", "status", title="The course")
+        for stage in STAGES:
+            row = self.stages.get(stage)
+            if row:
+                table.add_row(stage, f"{row['seconds'] / 60:.1f}", str(row["peak_memory_mb"]), "done")
+            else:
+                table.add_row(stage, "", "", "failed" if stage == failed else "not run")
+        table.add_section()
+        table.add_row("all", f"{sum(row['seconds'] for row in self.stages.values()) / 60:.1f}", "", "")
+        return [table, *(_score_table(self.told[name], title) for name, title in TITLES.items() if name in self.told)]
+
+    def write(self, path: Path) -> None:
+        """Write all of it as JSON."""
+        write_text(path, json.dumps({"stages": self.stages, **self.told}, indent=2) + "\n")
+
+
+summary = Summary()
+"""The figures of the lecture that runs in this process."""
+
+
+def run_course(root: Path, output: Path, console: Console) -> None:
+    """Execute the five lectures in order into `output`, print the closing tables, and write summary.json.
+
+    Raises:
+        CourseError: if a lecture is missing, fails, or does not tell what the tables need; what ran before is printed first.
+    """
+    from resumen.notebooks import (  # here: the lectures' kernels need none of it
+        NotebookFailed,
+        run_notebook,
+        write_notebook,
+    )
+
+    lectures = {stage: root / "stages" / stage / LECTURE for stage in STAGES}
+    missing = [str(path) for path in lectures.values() if not path.is_file()]
+    if missing:
+        raise CourseError(f"{', '.join(missing)} not found: run this in the repository, or name it with --root.")
+    # Figures of an earlier run beside the notebooks of a failed one would pass for its own.
+    (output / SUMMARY).unlink(missing_ok=True)
+    course = Summary()
+    with Progress(
+        SpinnerColumn(),
+        TextColumn("{task.description}"),
+        BarColumn(),
+        TextColumn("cell {task.completed} of {task.total}"),
+        TimeElapsedColumn(),
+        console=console,
+    ) as progress:
+        failure = failed = None
+        for stage, path in lectures.items():
+            task = progress.add_task(stage, total=None)
+            started = time.perf_counter()
+            executed = output / stage / LECTURE
+            try:
+                notebook, answer = run_notebook(
+                    path, lambda done, total, task=task: progress.update(task, completed=done, total=total), PROBE
+                )
+                write_notebook(notebook, executed)
+                course.add(stage, time.perf_counter() - started, answer["peak"], answer["told"])
+            except CourseError as error:
+                if isinstance(error, NotebookFailed):
+                    write_notebook(error.notebook, executed)
+                failure, failed = f"{str(error).rstrip('.')}. Its outputs so far: {executed}", stage
+                break
+    for table in course.tables(failed):
+        console.print(table)
+    if failure:
+        raise CourseError(failure)
+    course.write(output / SUMMARY)
+    console.print(f"Executed notebooks: {output}/<stage>/{LECTURE} · figures: {output / SUMMARY}", markup=False)
+
+
+def _score_table(part: dict, title: str) -> Table:
+    table = Table(
+        "language", "score", "lead-3", "fine-tuned", "difference [95 % interval]", title=f"ROUGE × 100, {title}"
+    )
+    for language, scores in part.items():
+        for name, row in scores.items():
+            difference = row["difference"]
+            table.add_row(
+                language,
+                name,
+                f"{row['lead3']:.2f}",
+                f"{row['model']:.2f}",
+                f"{difference['mean']:+.2f} [{difference['low']:+.2f}, {difference['high']:+.2f}]",
+            )
+        table.add_section()
+    return table

@@ -1,0 +1,1 @@
+"""The two projects: what each hands in, and how it is checked."""

@@ -1,0 +1,154 @@
+"""The checklist of the capstone."""
+
+from collections.abc import Iterator
+from functools import cached_property
+from pathlib import Path
+
+import pandas as pd
+
+from resumen.errors import CourseError
+from resumen.files import DATA_CARD, DEMO, METRICS, MODEL_CARD, PREDICTIONS, PROJECT, REPORT, read_csv, read_text
+from resumen.projects import common
+from resumen.projects.capstone import hand_in
+from resumen.projects.capstone.contract import REFUSED, check_corpus, read_corpus
+from resumen.projects.capstone.hand_in import COLUMNS, RATED, SYSTEMS, process_faults
+from resumen.projects.capstone.raters import KEY, RATERS, is_simulated, read_ratings, sheet_name
+from resumen.projects.capstone.robustness import STRESSES
+from resumen.projects.common import WRITTEN, Check
+
+BY_RATER = f"{PROJECT} writes it blank, and a rater fills it."
+
+FILES = {
+    "proposal.md": "it is proposal_template.md, filled in.",
+    PROJECT: "it is the starter, answered and run.",
+    DATA_CARD: "write it as data_contract.md says.",
+    METRICS: WRITTEN,
+    PREDICTIONS: WRITTEN,
+    **{sheet_name(rater): BY_RATER for rater in RATERS},
+    KEY: f"{PROJECT} writes it.",
+    REPORT: "write it in a copy of report_template.md.",
+    MODEL_CARD: WRITTEN,
+    "talk.md": "it is talk_outline.md, filled in.",
+    DEMO: "it is capstone/capstone/demo.py, changed for your model.",
+}
+ALSO = ("corpus.jsonl", "corpus.parquet")
+"""The corpus itself, under one of these names."""
+
+SETTINGS = {"quick": bool, "seed": int, "system_a": str, "system_b": str, "ablation": str, "checkpoint": str}
+HEADINGS = ("The question", "Corpus", "Systems", "Results", "People", "Robustness", "Limits", "Decision")
+WORDS = 2_000
+"""Four pages."""
+
+
+def checks(folder: Path) -> list[Check]:
+    """Return the checks of a hand-in, in the order in which a student should read them."""
+    mine = HandIn(folder)
+    simulated = ": SIMULATED, no person rated these" if is_simulated(folder) else ""
+    return [
+        ("the corpus keeps the data contract", mine.corpus_faults),
+        ("predictions.csv holds every test row once", mine.prediction_faults),
+        ("metrics.json has its settings", mine.setting_faults),
+        (f"both raters' sheets are full and belong to these predictions{simulated}", mine.sheet_faults),
+        ("metrics.json follows from predictions and sheets", mine.metric_faults),
+        ("robustness: every kind of input", mine.robustness_faults),
+        ("two processes give the scores of one", lambda: process_faults(mine.metrics.get("processes") or {})),
+        ("report.md keeps the template and quotes figures of this hand-in", mine.report_faults),
+        ("MODEL_CARD.md can be read by the Hub", mine.card_faults),
+        ("proposal.md and talk.md are filled in", mine.open_places),
+        ("demo.py is Python", mine.demo_faults),
+    ]
+
+
+class HandIn(common.HandIn):
+    prediction_columns = COLUMNS
+    settings = SETTINGS
+
+    @cached_property
+    def corpus(self) -> pd.DataFrame:
+        found = [self.folder / name for name in ALSO if (self.folder / name).is_file()]
+        if len(found) != 1:
+            raise CourseError(
+                f"{self.folder} has {len(found)} files called {' or '.join(ALSO)}: put your corpus there, once."
+            )
+        return read_corpus(found)
+
+    @cached_property
+    def ratings(self) -> pd.DataFrame:
+        return read_ratings(self.folder)
+
+    def corpus_faults(self) -> Iterator[str]:
+        for line in check_corpus(self.corpus, read_text(self.folder / DATA_CARD)):
+            if line.state == REFUSED:
+                yield f"{line.name}: {line.what}: {line.remedy}."
+
+    def prediction_faults(self) -> Iterator[str]:
+        test = self.corpus[self.corpus["split"] == "test"].drop_duplicates("id").set_index("id")
+        table = self.predictions
+        yield from common.id_faults(PREDICTIONS, table["id"], set(test.index))
+        for row in table[table["id"].isin(test.index)].itertuples():
+            for name in ("language", "reference"):
+                if getattr(row, name) != test.loc[row.id, name]:
+                    yield f"predictions.csv, id {row.id!r}: its {name} is not that of the corpus: {WRITTEN}"
+        for name in SYSTEMS:
+            if len(table) and (table[name].str.strip() == "").all():
+                yield f"predictions.csv: the column {name} is empty in every row: did the system write anything?"
+
+    def sheet_faults(self) -> Iterator[str]:
+        ratings, texts = self.ratings, self.predictions.drop_duplicates("id").set_index("id")
+        unknown = sorted(set(ratings["id"]) - set(texts.index))
+        if unknown:
+            yield f"key.csv: the id {unknown[0]!r} is not in predictions.csv: rate outputs of this hand-in."
+            return
+        count = ratings["id"].nunique()
+        if count < 50:
+            yield f"The sheets have {count} items: 50 are asked for."
+        if set(ratings["system"]) != set(RATED):
+            yield f"key.csv: the systems are {', '.join(sorted(set(ratings['system'])))}, but {' and '.join(RATED)} are rated."
+            return
+        key = read_csv(self.folder / KEY, ("rater", "item", "id", "system_1", "system_2"))
+        for rater in RATERS:
+            columns = ("item", "language", "source", "output_1", "output_2", "score_1", "score_2", "note")
+            sheet = read_csv(self.folder / sheet_name(rater), columns)
+            for row in sheet.merge(key[key["rater"] == rater], on="item").itertuples():
+                for shown, system in ((row.output_1, row.system_1), (row.output_2, row.system_2)):
+                    if shown != texts.loc[row.id, system]:
+                        yield f"{sheet_name(rater)}, item {row.item}: it shows another text than {system} in predictions.csv."
+
+    def metric_faults(self) -> Iterator[str]:
+        metrics = self.metrics
+        computed = hand_in.build_metrics(
+            self.predictions,
+            metrics.get("settings"),
+            self.ratings,
+            metrics.get("robustness"),
+            metrics.get("processes"),
+        )
+        yield from common.figure_faults(metrics, computed)
+
+    def robustness_faults(self) -> Iterator[str]:
+        table = self.metrics.get("robustness")
+        if not isinstance(table, dict) or set(table) != set(STRESSES):
+            yield f"metrics.json, robustness: the kinds {', '.join(STRESSES)} belong there: {WRITTEN}"
+            return
+        for kind, row in table.items():
+            if not isinstance(row, dict) or not isinstance(row.get("holds"), bool):
+                yield f"metrics.json, robustness.{kind}: it does not say whether what must hold held: {WRITTEN}"
+
+    def report_faults(self) -> Iterator[str]:
+        return common.report_faults(self.folder / REPORT, HEADINGS, WORDS, common.figures_in(self.metrics))
+
+    def card_faults(self) -> Iterator[str]:
+        return common.card_faults(
+            self.folder / MODEL_CARD, set(self.predictions["language"]), hand_in.card_means(self.metrics)
+        )
+
+    def open_places(self) -> Iterator[str]:
+        for name in ("proposal.md", "talk.md"):
+            if "[[" in read_text(self.folder / name):
+                yield f"{name}: a place between [[ and ]] is still open: write your own text there."
+
+    def demo_faults(self) -> Iterator[str]:
+        try:
+            compile(read_text(self.folder / DEMO), DEMO, "exec")
+        except SyntaxError as error:
+            yield f"demo.py, line {error.lineno}: {error.msg}."

@@ -1,0 +1,1 @@
+"""The premier project, "Synopsis writer": one-line synopses from package descriptions."""

@@ -1,0 +1,159 @@
+"""The checklist of the premier project, "Synopsis writer"."""
+
+from collections.abc import Iterator
+from functools import cache, cached_property
+from pathlib import Path
+
+import pandas as pd
+from datasets import disable_progress_bars
+
+from resumen.corpus import LANGUAGES
+from resumen.files import METRICS, MODEL_CARD, PREDICTIONS, PROJECT, REPORT, read_csv
+from resumen.profiles import SEED
+from resumen.projects import common
+from resumen.projects.common import WRITTEN, Check
+from resumen.projects.premier import hand_in, tasks
+from resumen.projects.premier.hand_in import ERROR_SHEET, LABELS
+
+FILES = {
+    PROJECT: "it is the starter, answered and run.",
+    METRICS: WRITTEN,
+    PREDICTIONS: WRITTEN,
+    ERROR_SHEET: f"the last cell of {PROJECT} draws the rows, and you label them.",
+    REPORT: "write it in a copy of report_template.md.",
+    MODEL_CARD: WRITTEN,
+}
+
+COLUMNS = (*hand_in.PREDICTION_COLUMNS, "held_out_by_both")
+GIVEN = ("language", "source_package", "reference", "lead1", "lead3", "oracle", "held_out_by_both")
+"""The columns that follow from the corpus, whatever the model wrote."""
+
+HEADINGS = ("The question", "Data", "Method", "Results", "The leak", "What thirty synopses show", "Limits", "Decision")
+WORDS = 1200
+"""Two pages."""
+
+SETTINGS = {
+    "quick": bool,
+    "seed": int,
+    "checkpoint": str,
+    "epochs": int,
+    "learning_rate": float,
+    "batch_size": int,
+    "max_input_length": int,
+    "max_target_length": int,
+    "truncated": dict,
+}
+
+
+def checks(folder: Path) -> list[Check]:
+    """Return the checks of a hand-in, in the order in which a student should read them."""
+    mine = HandIn(folder)
+    return [
+        ("predictions.csv holds every test row once", mine.prediction_faults),
+        ("metrics.json has its settings", mine.setting_faults),
+        ("metrics.json follows from predictions.csv", mine.metric_faults),
+        ("error_sheet.csv: thirty drawn rows, labelled", mine.sheet_faults),
+        ("report.md keeps the template and quotes figures of this hand-in", mine.report_faults),
+        ("MODEL_CARD.md can be read by the Hub", mine.card_faults),
+    ]
+
+
+@cache
+def corpus() -> tuple[dict, pd.DataFrame]:
+    """Return the facts of metrics.json, and the table of predictions as it is without a model, by id."""
+    disable_progress_bars()  # the checklist has a line of its own for the wait
+    rows = tasks.load_rows()
+    clean = tasks.clean_rows(rows)
+    splits = tasks.split_by_source(clean, tasks.SHARES)
+    leaking = tasks.random_split(clean, tasks.SHARES)
+    test = splits["test"]
+    table = hand_in.prediction_table(test, [""] * len(test), dict.fromkeys(tasks.shared_test_ids(splits, leaking), ""))
+    return hand_in.count_facts(rows, clean, splits, leaking), table.set_index("id", drop=False)
+
+
+class HandIn(common.HandIn):
+    prediction_columns = COLUMNS
+    settings = SETTINGS
+
+    @cached_property
+    def sheet(self) -> pd.DataFrame:
+        return read_csv(self.folder / ERROR_SHEET, hand_in.SHEET_COLUMNS)
+
+    def prediction_faults(self) -> Iterator[str]:
+        _, truth = corpus()
+        table = self.predictions
+        yield from common.id_faults(PREDICTIONS, table["id"], set(truth.index))
+        known = table[table["id"].isin(truth.index)].drop_duplicates("id").set_index("id")
+        for name in GIVEN:
+            expected = truth.loc[known.index, name].astype(str)
+            for one in known.index[known[name] != expected]:
+                yield (
+                    f"predictions.csv, id {one!r}, column {name}: it says {known.at[one, name][:60]!r}, but the corpus gives "
+                    f"{expected[one][:60]!r}: {WRITTEN}"
+                )
+        if len(table) and (table["prediction"].str.strip() == "").all():
+            yield "predictions.csv: the column prediction is empty in every row: did the model write anything?"
+
+    def setting_faults(self) -> Iterator[str]:
+        yield from super().setting_faults()
+        settings = self.metrics.get("settings")
+        if not isinstance(settings, dict):
+            return
+        losses = self.metrics.get("losses")
+        if not isinstance(losses, list) or len(losses) != settings.get("epochs"):
+            yield f"metrics.json, losses: one number for each of the {settings.get('epochs')} epochs belongs there."
+
+    def metric_faults(self) -> Iterator[str]:
+        facts, truth = corpus()
+        table = self.predictions
+        if set(table["id"]) != set(truth.index) or table["id"].duplicated().any():
+            yield "Not checked: predictions.csv does not hold every test row once."
+            return
+        computed = hand_in.build_metrics(
+            table.assign(held_out_by_both=table["held_out_by_both"] == "True"),
+            self.metrics.get("settings"),
+            facts,
+            self.metrics.get("losses") if isinstance(self.metrics.get("losses"), list) else [],
+        )
+        yield from common.figure_faults(self.metrics, computed)
+
+    def sheet_faults(self) -> Iterator[str]:
+        sheet = self.sheet
+        if len(sheet) != tasks.SHEET_ROWS:
+            yield f"error_sheet.csv has {len(sheet)} rows: it needs {tasks.SHEET_ROWS}."
+        _, truth = corpus()
+        drawn = tasks.draw_error_sheet(truth.reset_index(drop=True)).set_index("id")
+        yield from common.id_faults(ERROR_SHEET, sheet["id"], set(drawn.index), f"what seed {SEED} draws")
+        written = dict(zip(self.predictions["id"], self.predictions["prediction"], strict=True))
+        for row in sheet.itertuples():
+            where = f"error_sheet.csv, id {row.id!r}"
+            if row.id in drawn.index:
+                for name in ("language", "source", "reference"):
+                    if getattr(row, name) != drawn.at[row.id, name]:
+                        yield f"{where}: its {name} is not that of the corpus: copy it back."
+            if row.id in written and row.prediction != written[row.id]:
+                yield f"{where}: its prediction is not that of predictions.csv: {row.prediction!r}, {written[row.id]!r}."
+            if row.label == "":
+                yield f"{where} has no label: read it and give it one of {', '.join(LABELS)}."
+            elif row.label not in LABELS:
+                yield f"{where}: the label {row.label!r} is not in the taxonomy: choose one of {', '.join(LABELS)}."
+            if row.note.strip() == "":
+                yield f"{where} has no note: say in a few words what makes it {row.label or 'so'}."
+
+    def report_faults(self) -> Iterator[str]:
+        counts = self.sheet.groupby(["language", "label"]).size()
+        labelled = [*self.sheet["label"].value_counts(), *counts]
+        shares = [count / tasks.SHEET_ROWS for count in labelled]
+        shares += [count / (tasks.SHEET_ROWS / len(LANGUAGES)) for count in counts]
+        figures = [*common.figures_in(self.metrics), *labelled, *shares, *tasks.SHARES.values(), 0.95]
+        yield from common.report_faults(self.folder / REPORT, HEADINGS, WORDS, figures)
+
+    def card_faults(self) -> Iterator[str]:
+        try:
+            means = {
+                language: {name: float(value["mean"]) for name, value in systems["prediction"].items()}
+                for language, systems in self.metrics["scores"].items()
+            }
+        except (KeyError, TypeError, ValueError, AttributeError):
+            means = {}  # the line on metrics.json says so
+        return common.card_faults(self.folder / MODEL_CARD, LANGUAGES, means)

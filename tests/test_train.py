@@ -1,0 +1,437 @@
+"""`resumen.train`: the same scores on one and two processes, after any kill, and sentences for mistakes."""
+
+import json
+import random
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import pandas as pd
+import pytest
+import torch
+from accelerate import Accelerator
+from accelerate.state import AcceleratorState
+from safetensors.torch import load_file
+from transformers import MT5Config, MT5ForConditionalGeneration
+
+from resumen import train
+from resumen.corpus import COLUMNS, LANGUAGES, SPLITS
+from resumen.errors import CourseError
+from resumen.metrics import ROUGES
+from resumen.modeling import load_checkpoint
+from resumen.profiles import PROFILES
+from resumen.tokenization import collate
+
+TITLES = {
+    "en": ["a very good book", "not worth the money", "good story but a slow start", "the best book of the year"],
+    "es": ["un libro muy bueno", "no vale la pena", "buena historia pero un poco lenta", "el mejor libro del año"],
+}
+WORDS = {
+    "en": [
+        "the",
+        "story",
+        "was",
+        "long",
+        "and",
+        "the",
+        "people",
+        "in",
+        "it",
+        "were",
+        "dull",
+        "but",
+        "I",
+        "read",
+        "it",
+        "to",
+        "the",
+        "end",
+        "with",
+        "joy",
+    ],
+    "es": [
+        "la",
+        "historia",
+        "era",
+        "larga",
+        "y",
+        "la",
+        "gente",
+        "en",
+        "ella",
+        "aburría",
+        "pero",
+        "yo",
+        "la",
+        "leí",
+        "hasta",
+        "el",
+        "final",
+        "con",
+        "gusto",
+    ],
+}
+ROWS = {"train": 42, "validation": 6, "test": 23}
+BATCH = 16
+
+
+@pytest.fixture(scope="session")
+def corpus(tmp_path_factory):
+    """A folder in the shape that RESUMEN_DATA names. Rows of very different length, so padding and token counts matter."""
+    folder, rng = tmp_path_factory.mktemp("corpus"), random.Random(0)
+    for language in LANGUAGES:
+        for split in SPLITS:
+            rows = []
+            for number in range(ROWS[split]):
+                kind = number % 4
+                body = f"{rng.choice(TITLES[language])} {' '.join(rng.choices(WORDS[language], k=rng.choice([3, 12, 60])))} {number} {split}"
+                title = " ".join([TITLES[language][kind], *rng.choices(WORDS[language], k=rng.choice([0, 0, 9]))])
+                rows.append([f"{language}_{split}_{number}", "p", "r", 1 + kind, body, title, language, "book"])
+            pd.DataFrame(rows, columns=list(COLUMNS)).astype({"stars": "int32"}).to_parquet(
+                folder / f"{language}_{split}.parquet"
+            )
+    return folder
+
+
+@pytest.fixture(scope="session")
+def checkpoint(tmp_path_factory):
+    """The embedded tokenizer with a model small enough to learn something in a second. It has dropout, as mT5 has."""
+    folder = tmp_path_factory.mktemp("checkpoint")
+    tokenizer, model = load_checkpoint(profile=PROFILES["tiny"])
+    torch.manual_seed(0)
+    config = {
+        **model.config.to_dict(),
+        "d_model": 48,
+        "d_ff": 64,
+        "d_kv": 16,
+        "num_heads": 2,
+        "num_layers": 1,
+        "num_decoder_layers": 1,
+    }
+    small = MT5ForConditionalGeneration(MT5Config(**config | {"dropout_rate": 0.1}))
+    small.save_pretrained(folder)
+    tokenizer.save_pretrained(folder)
+    return folder
+
+
+@pytest.fixture(autouse=True)
+def environment(corpus, monkeypatch):
+    monkeypatch.setenv("RESUMEN_DATA", str(corpus))
+    monkeypatch.setenv("OMP_NUM_THREADS", "1")
+    monkeypatch.setenv("HF_HUB_OFFLINE", "1")
+    monkeypatch.delenv("RESUMEN_PROFILE", raising=False)
+    threads = torch.get_num_threads()
+    torch.set_num_threads(1)
+    yield
+    torch.set_num_threads(threads)
+    AcceleratorState._reset_state(True)
+
+
+@pytest.fixture
+def arguments(checkpoint):
+    def make(output, **changes):
+        options = {"checkpoint": checkpoint, "epochs": 4, "learning-rate": 0.05, "batch-size": BATCH, **changes}
+        return [
+            "--cpu",
+            "--output",
+            str(output),
+            *(text for name, value in options.items() for text in (f"--{name}", str(value))),
+        ]
+
+    return make
+
+
+@pytest.fixture
+def start(arguments):
+    """Run the script in this process, as a new launch would, and return its exit code."""
+
+    def run(output, **changes):
+        AcceleratorState._reset_state(True)
+        return train.main(arguments(output, **changes))
+
+    return run
+
+
+@pytest.fixture(scope="session")
+def whole(corpus, checkpoint, tmp_path_factory):
+    """The output of a run on one process that nothing interrupted."""
+    output = tmp_path_factory.mktemp("whole") / "run"
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("RESUMEN_DATA", str(corpus))
+        torch.set_num_threads(1)
+        AcceleratorState._reset_state(True)
+        options = ["--cpu", "--epochs", "4", "--learning-rate", "0.05", "--batch-size", str(BATCH)]
+        assert train.main([*options, "--output", str(output), "--checkpoint", str(checkpoint)]) == 0
+    return output
+
+
+def read_metrics(output: Path) -> dict:
+    return json.loads((output / "metrics.json").read_text(encoding="utf-8"))
+
+
+def assert_same(output: Path, expected: Path) -> None:
+    """Same scores, same losses, same weights, each to 1e-6."""
+    got, wanted = read_metrics(output), read_metrics(expected)
+    assert got["rouge"].keys() == wanted["rouge"].keys() == {"all", *LANGUAGES}
+    for language, row in wanted["rouge"].items():
+        assert got["rouge"][language] == pytest.approx(row, abs=1e-6)
+    assert got["losses"] == pytest.approx(wanted["losses"], abs=1e-6)
+    weights, wanted_weights = (load_file(folder / "model" / "model.safetensors") for folder in (output, expected))
+    assert weights.keys() == wanted_weights.keys()
+    for name, tensor in wanted_weights.items():
+        torch.testing.assert_close(weights[name], tensor, atol=1e-6, rtol=0)
+
+
+def launch_two(what: list[str], arguments: list[str]) -> subprocess.CompletedProcess:
+    launcher = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc_per_node", "2"]
+    return subprocess.run([*launcher, *what, *arguments], capture_output=True, text=True, timeout=500)
+
+
+def test_a_whole_run(whole):
+    metrics = read_metrics(whole)
+    # Scores of 0 would make every comparison below empty.
+    assert all(metrics["rouge"][language]["rouge1"] > 1 for language in ("all", *LANGUAGES))
+    assert [metrics["rouge"][language]["n"] for language in ("all", *LANGUAGES)] == [
+        2 * ROWS["test"],
+        ROWS["test"],
+        ROWS["test"],
+    ]
+    assert metrics["losses"][-1] < metrics["losses"][0]
+    assert metrics["processes"] == 1
+    assert sorted(path.name for path in (whole / "checkpoints").iterdir()) == ["epoch-0003", "epoch-0004"]
+    tokenizer, _ = load_checkpoint(whole / "model")
+    assert tokenizer("¡Hola!")["input_ids"] == load_checkpoint()[0]("¡Hola!")["input_ids"]
+
+
+@pytest.mark.slow
+def test_two_processes_equal_one(whole, arguments, tmp_path):
+    run = launch_two(["-m", "resumen.train"], arguments(tmp_path / "two", **{"expect-processes": 2}))
+    assert run.returncode == 0, run.stderr
+    assert_same(tmp_path / "two", whole)
+    assert read_metrics(tmp_path / "two")["processes"] == 2
+    # Only the main process speaks: each line once, and one bar.
+    lines = run.stdout.splitlines()
+    assert len(lines) == len(set(lines))
+    assert sum(line.startswith("stage5_accelerate") for line in lines) == 1
+    assert [line.split()[0] for line in lines[-3:]] == ["all", *LANGUAGES]
+    for line, language in zip(lines[-3:], ("all", *LANGUAGES), strict=True):
+        row = read_metrics(whole)["rouge"][language]
+        assert all(f"{name} {row[name]:.2f}" in line for name in ROUGES)
+    assert run.stderr.count("training") == run.stderr.count("generating") == 1
+
+
+# One of two processes is killed in the third epoch. That is a moment that no clock decides, so the test cannot miss it.
+SUICIDE = """
+import os, signal, sys
+from resumen import train
+real, calls = train.train_step, []
+def train_step(*arguments):
+    calls.append(1)
+    if len(calls) == 13 and os.environ["RANK"] == "0":
+        os.kill(os.getpid(), signal.SIGKILL)
+    return real(*arguments)
+train.train_step = train_step
+sys.exit(train.main())
+"""
+
+
+@pytest.mark.slow
+def test_sigkill_and_go_on(whole, arguments, start, tmp_path, capsys):
+    script, output = tmp_path / "suicide.py", tmp_path / "run"
+    script.write_text(SUICIDE)
+    run = launch_two([str(script)], arguments(output))
+    assert run.returncode != 0 and "SIGKILL" in run.stderr
+    assert not (output / "metrics.json").exists()
+    assert start(output) == 0  # what two processes began, one goes on with
+    assert "going on after epoch 2" in capsys.readouterr().out
+    assert_same(output, whole)
+
+
+class Killed(BaseException):
+    """Stands for a kill: nothing in the script catches it."""
+
+
+KILL_POINTS = {
+    "in the third epoch": ("train_step", 12),
+    "before a checkpoint gets its name": ("os.replace", 3),
+    "after it got its name": ("complete_checkpoints", 6),
+    "while generating": ("decode_labels", 2),
+    "before the scores are written": ("save_model", 1),
+}
+
+
+@pytest.mark.parametrize("point", KILL_POINTS)
+def test_cut_short_anywhere(point, whole, start, tmp_path, monkeypatch):
+    name, call = KILL_POINTS[point]
+    owner, attribute = (train.os, "replace") if name == "os.replace" else (train, name)
+    real, calls = getattr(owner, attribute), []
+
+    def cut(*arguments, **options):
+        calls.append(1)
+        if len(calls) == call:
+            raise Killed
+        return real(*arguments, **options)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(owner, attribute, cut)
+        with pytest.raises(Killed):
+            start(tmp_path / "run")
+    assert not (tmp_path / "run" / "metrics.json").exists()
+    assert start(tmp_path / "run") == 0
+    assert_same(tmp_path / "run", whole)
+    assert sorted(path.name for path in (tmp_path / "run" / "checkpoints").iterdir()) == ["epoch-0003", "epoch-0004"]
+
+
+def test_a_finished_run_only_scores_again(whole, start, tmp_path, monkeypatch):
+    shutil.copytree(whole, tmp_path / "run")
+    monkeypatch.setattr(train, "train_step", None)
+    assert start(tmp_path / "run") == 0
+    assert_same(tmp_path / "run", whole)
+
+
+def test_begin_again(whole, start, tmp_path, capsys):
+    shutil.copytree(whole, tmp_path / "run")
+    assert start(tmp_path / "run", resume="no", epochs=1) == 0
+    assert "going on" not in capsys.readouterr().out
+    assert len(read_metrics(tmp_path / "run")["losses"]) == 1
+    assert [path.name for path in (tmp_path / "run" / "checkpoints").iterdir()] == ["epoch-0001"]
+
+
+def test_bf16_and_limit(start, tmp_path):
+    assert start(tmp_path / "run", **{"mixed-precision": "bf16", "limit": 20, "epochs": 1}) == 0
+    assert read_metrics(tmp_path / "run")["rouge"]["all"]["n"] == 20
+
+
+def test_synopses(start, tmp_path, monkeypatch):
+    wanted = []
+    monkeypatch.setattr(
+        train, "load_synopses", lambda language: wanted.append(language) or train.load_reviews(language)
+    )
+    assert start(tmp_path / "run", data="synopses", limit=16, epochs=1) == 0
+    assert wanted == ["en", "es"]
+
+
+# One step
+
+
+@pytest.fixture
+def batch(checkpoint, corpus):
+    tokenizer, _ = load_checkpoint(checkpoint)
+    titles = ["a good book", "no vale la pena", "the best book of the year so far I say", "un libro"]
+    rows = [{**tokenizer(f"It is {title}"), "labels": tokenizer(title)["input_ids"]} for title in titles]
+    return rows
+
+
+def gradients(rows, size, checkpoint):
+    """The gradients of one step over pieces of `size` rows, dropout off, as the optimizer would see them."""
+    AcceleratorState._reset_state(True)
+    accelerator = Accelerator(cpu=True)
+    _, model = load_checkpoint(checkpoint)
+    model.eval()
+    seen = {}
+
+    class Optimizer:
+        def step(self):
+            seen.update({name: parameter.grad.clone() for name, parameter in model.named_parameters()})
+
+        def zero_grad(self):
+            pass
+
+    class Scheduler:
+        def step(self):
+            pass
+
+    pieces = [collate(rows[start : start + size], 0, 0) for start in range(0, len(rows), size)]
+    loss, count = train.train_step(model, pieces, list(range(len(pieces))), Optimizer(), Scheduler(), accelerator)
+    return seen, loss / count
+
+
+@pytest.mark.parametrize("size", [1, 2])
+def test_pieces_add_up_to_the_batch(size, batch, checkpoint):
+    whole, loss = gradients(batch, len(batch), checkpoint)
+    cut, cut_loss = gradients(batch, size, checkpoint)
+    torch.testing.assert_close(cut_loss, loss)
+    for name, gradient in whole.items():
+        torch.testing.assert_close(cut[name], gradient, atol=1e-6, rtol=1e-4)
+    _, model = load_checkpoint(checkpoint)
+    model.eval()
+    own = model(**collate(batch, 0, 0)).loss
+    torch.testing.assert_close(loss, own.detach())
+    mean_of_means = torch.stack([model(**collate(batch[row : row + 1], 0, 0)).loss for row in range(len(batch))]).mean()
+    assert abs(mean_of_means - own) > 1e-4, "rows of one length would not tell the two means apart"
+
+
+def test_every_epoch_has_its_own_order_and_batches_of_like_length():
+    lengths = [number * 37 % 100 for number in range(203)]
+    sampler = train.EpochSampler(lengths, 5, seed=1)
+    orders = []
+    for epoch in (0, 1, 0):
+        sampler.set_epoch(epoch)
+        orders.append(list(sampler))
+    assert orders[0] == orders[2] != orders[1]
+    assert len(sampler) == len(orders[0]) == len(set(orders[0])) == 200
+    longest = [max(lengths[row] for row in orders[0][start : start + 5]) for start in range(0, 200, 5)]
+    assert 5 * sum(longest) < 1.3 * sum(lengths[row] for row in orders[0]), "less than 30 % of padding"
+
+
+# Mistakes
+
+
+def one_sentence(capsys, output) -> str:
+    errors = [line for line in capsys.readouterr().err.splitlines() if not line.startswith(("training", "generating"))]
+    assert len(errors) == 1 and errors[0].startswith("train: "), errors
+    assert not (output / "metrics.json").exists()
+    return errors[0]
+
+
+@pytest.mark.parametrize(
+    ("changes", "words"),
+    [
+        ({"checkpoint": "/no/such/folder"}, "no checkpoint folder /no/such/folder"),
+        ({"checkpoint": "/"}, "not a checkpoint: it lacks config.json"),
+        ({"data": "news"}, "--data: invalid choice: 'news'"),
+        ({"batch-size": 15, "gradient-accumulation": 2}, "15 rows cannot be cut into 2 equal pieces"),
+        ({"batch-size": 0}, "--batch-size: 0 is not a positive number"),
+        ({"batch-size": "many"}, "--batch-size: invalid whole number value: 'many'"),
+        ({"learning-rate": "nan"}, "--learning-rate: nan is not a positive number"),
+        ({"epochs": -1}, "--epochs: -1 is not a positive number"),
+        ({"mixed-precision": "fp16"}, "invalid choice: 'fp16'"),
+        ({"limit": 10}, "10 rows, fewer than one batch of 16"),
+        ({"expect-processes": 2}, "2 processes were expected and 1 started"),
+        ({"learning-rate": 1e30}, "is not a number: lower --learning-rate"),
+    ],
+)
+def test_mistakes_cost_one_sentence(changes, words, start, tmp_path, capsys):
+    assert start(tmp_path / "run", **changes) != 0
+    assert words in one_sentence(capsys, tmp_path / "run")
+
+
+def test_output_is_a_file(start, tmp_path, capsys):
+    (tmp_path / "run").write_text("mine")
+    assert start(tmp_path / "run") != 0
+    assert "is a file" in capsys.readouterr().err
+    assert (tmp_path / "run").read_text() == "mine"
+
+
+def test_output_of_another_run(whole, start, tmp_path, capsys):
+    shutil.copytree(whole, tmp_path / "run")
+    assert start(tmp_path / "run", epochs=5) != 0
+    assert "epochs 4 there, 5 now" in capsys.readouterr().err
+    assert_same(tmp_path / "run", whole)
+
+
+def test_an_odd_batch_is_one_piece():
+    options = train.parse_arguments(["--output", "x", "--batch-size", "15"], PROFILES["tiny"])
+    assert train.plan_pieces(options, 1) == 1
+    assert train.plan_pieces(options, 3) == 1 and options.pieces == 3
+    with pytest.raises(CourseError, match="2 equal pieces"):
+        train.plan_pieces(options, 2)
+
+
+def test_exit_code_of_the_command(arguments, tmp_path):
+    command = [sys.executable, "-m", "resumen.train", *arguments(tmp_path / "run", checkpoint="/no/such/folder")]
+    done = subprocess.run(command, capture_output=True, text=True)
+    assert done.returncode == 1
+    (line,) = done.stderr.splitlines()
+    assert line.startswith("train: There is no checkpoint folder /no/such/folder")
