@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 import yaml
 
-from resumen.text import ABBREVIATIONS, MAY_END, split_sentences, tokenize_words
+from resumen.text import ABBREVIATIONS, MAY_END, STOP_WORDS, count_stop_words, split_sentences, tokenize_words
 
 FIXTURE = yaml.safe_load(Path(__file__).with_name("sentences.yaml").read_text(encoding="utf-8"))
 CASES = [
@@ -210,3 +210,28 @@ def test_words(text, words):
 def test_accents_make_words_differ():
     assert tokenize_words("año") != tokenize_words("ano")
     assert tokenize_words("AÑO") == tokenize_words("an\u0303o") == ["año"]
+
+
+SPOKEN = {
+    "ca": "Aquest llibre és molt bo, però no el tornaria a llegir perquè és massa llarg.",
+    "de": "Das Buch ist sehr gut, aber ich würde es nicht noch einmal lesen, denn es ist zu lang.",
+    "en": "This is a very good book, but I would not read it again because it is too long.",
+    "es": "Este libro es muy bueno, pero no lo volvería a leer porque es demasiado largo.",
+    "fr": "Ce livre est très bon, mais je ne le lirais pas une autre fois parce qu'il est trop long.",
+    "it": "Questo libro è molto bello, ma non lo leggerei un'altra volta perché è troppo lungo.",
+    "pt": "Este livro é muito bom, mas não o leria outra vez porque é longo e um pouco chato.",
+}
+
+
+@pytest.mark.parametrize("language", SPOKEN)
+def test_stop_words_speak_for_their_language(language):
+    assert set(SPOKEN) == set(STOP_WORDS)
+    for text in (SPOKEN[language], unicodedata.normalize("NFD", SPOKEN[language].upper())):
+        counts = count_stop_words(text)
+        assert all(counts[language] > counts[other] for other in SPOKEN if other != language), counts
+    assert count_stop_words("") == dict.fromkeys(STOP_WORDS, 0)
+
+
+def test_a_word_of_two_languages_counts_for_both():
+    counts = count_stop_words("no")
+    assert counts["en"] == counts["es"] == 1 and counts["de"] == 0

@@ -11,7 +11,7 @@ import pandas as pd
 from resumen.corpus import SPLITS, normalized_body
 from resumen.errors import CourseError, first_sentence
 from resumen.profiles import DATA
-from resumen.text import tokenize_words
+from resumen.text import STOP_WORDS, count_stop_words
 
 COLUMNS = ("id", "group", "language", "source", "reference", "split", "licence")
 """Columns of a corpus, all of them text. Others are allowed and left alone."""
@@ -34,20 +34,6 @@ LANGUAGE_CODES = set(
     """.split()
 )
 """ISO 639-1."""
-
-STOP_WORDS = {
-    language: set(words.split())
-    for language, words in {
-        "ca": "amb aquest aquesta però seva seu també perquè quan molt els dels als ha són més fins ser",
-        "de": "der die das und ist nicht mit ein eine auf für von den dem sich auch wird wurde nach bei",
-        "en": "the and of is was were with that this for from they have has been which will not their by",
-        "es": "el los las una del con para que se por su más pero como fue sus desde está también y",
-        "fr": "le les des une est et dans pour qui avec sur pas plus au aux ce cette sont du été",
-        "it": "il gli della che di per non sono con anche più nel alla dei delle questo è ha una dal",
-        "pt": "o os as uma do da dos das que com para não mais por foi seu sua também em ao",
-    }.items()
-}
-"""Common words by language, for the test of the language. A word that two of the languages share counts for both."""
 
 _TAG = re.compile(r"</?[A-Za-z][^<>]*>|&(?:[A-Za-z]{2,8}|#\d+|#x[0-9A-Fa-f]+);")
 _E_MAIL = re.compile(r"\b[\w.+-]+@[\w-]+\.\w[\w.-]*")
@@ -197,8 +183,7 @@ def other_language(text: str, language: str) -> bool:
     """
     if language not in STOP_WORDS:
         return False
-    words = tokenize_words(text)
-    hits = {name: sum(word in listed for word in words) for name, listed in STOP_WORDS.items()}
+    hits = count_stop_words(text)
     return max(hits.values()) >= max(3, 2 * hits[language] + 1)
 
 
