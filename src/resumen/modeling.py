@@ -15,6 +15,7 @@ from transformers import (
 )
 
 from resumen.errors import CourseError, first_sentence
+from resumen.files import METRICS
 from resumen.profiles import Profile, current_profile
 
 NEEDED = ("config.json", "model.safetensors", "tokenizer.json")
@@ -137,7 +138,7 @@ def save_checkpoint(
         directory.mkdir(parents=True, exist_ok=True)
         accelerator.unwrap_model(model).save_pretrained(directory)
         tokenizer.save_pretrained(directory)
-        (directory / "metrics.json").write_text(json.dumps(metrics, indent=2, sort_keys=True) + "\n", encoding="utf-8")
+        (directory / METRICS).write_text(json.dumps(metrics, indent=2, sort_keys=True) + "\n", encoding="utf-8")
     accelerator.wait_for_everyone()
     return directory
 

@@ -10,6 +10,7 @@ import pytest
 
 from resumen.authoring import exemplar
 from resumen.check.hand_in import checklist as lines_of
+from resumen.check.hand_in import notebook_faults
 from resumen.errors import CourseError
 from resumen.projects.capstone import checklist, hand_in, raters
 from resumen.projects.capstone.contract import EMBEDDED_NEWS
@@ -219,7 +220,8 @@ SPOILT = {
 def test_spoilt(folder, case):
     spoil, line, words = SPOILT[case]
     spoil(folder)
-    (find,) = [find for what, find in checklist.checks(folder) if line in what]
+    notebook = ("project.ipynb is the starter", lambda: notebook_faults(folder / "project.ipynb", "capstone"))
+    (find,) = [find for what, find in [notebook, *checklist.checks(folder)] if line in what]
     try:
         found = list(find())
     except CourseError as error:  # `checklist` makes a line of it

@@ -400,6 +400,19 @@ def test_spoilt_hand_in_costs_a_sentence(spoil, folder):
     assert not any("Traceback" in sentence or "\n" in sentence for sentence in told)
 
 
+def test_a_table_of_scores_by_pandas(folder):
+    """`DataFrame.to_markdown` pads cells, and writes 20.10 as 20.1."""
+    path = folder / "MODEL_CARD.md"
+    lines = path.read_text(encoding="utf-8").splitlines()
+    rows = [number for number, line in enumerate(lines) if re.match(r"\| (en|es|all) ", line)]
+    assert rows
+    for number in rows:
+        cells = lines[number].strip("| ").split(" | ")
+        lines[number] = f"| {cells[0]}  | {' | '.join(f'{float(cell):>9g}' for cell in cells[1:])} |"
+    path.write_text("\n".join(lines), encoding="utf-8")
+    assert "MODEL_CARD.md can be read by the Hub" not in faults(folder)
+
+
 # The command ----------------------------------------------------------------------------------------------------------
 
 

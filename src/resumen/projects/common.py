@@ -124,9 +124,17 @@ def card_faults(path: Path, languages: Collection[str], means: dict[str, dict[st
     rows = {cells[0]: cells[1:] for cells in table_rows(text)}
     for language, scores in means.items():
         expected = [f"{value:.2f}" for value in scores.values()]
-        if rows.get(language) != expected:
+        if list(map(_two_decimals, rows.get(language, []))) != expected:
             got = ", ".join(rows.get(language, [])) or "no such row"
-            yield f"{path.name}, table of scores, row {language}: {got}; metrics.json gives {', '.join(expected)}."
+            yield f"{path.name}, table of scores, row {language}: {got}; {METRICS} gives {', '.join(expected)}."
+
+
+def _two_decimals(cell: str) -> str:
+    """Return a figure with two decimals: `DataFrame.to_markdown` writes 20.10 as 20.1."""
+    try:
+        return f"{float(cell):.2f}"
+    except ValueError:
+        return cell
 
 
 NUMBER = re.compile(r"(?<![\w.])(\d+(?:,\d{3})*(?:\.\d+)?)(?!\.?\d)(\s?%)?")

@@ -11,6 +11,7 @@ from nbformat.v4 import new_code_cell, new_markdown_cell, new_notebook
 
 from resumen import __version__
 from resumen.errors import CourseError
+from resumen.files import QUIZ
 from resumen.quiz import Question, Quiz
 
 LETTERS = "ABCDE"
@@ -64,7 +65,7 @@ def graded_notebook(quiz: Quiz) -> nbformat.NotebookNode:
         raise CourseError(f"The quiz of {quiz.stage} has no question with `pool: graded`.")
     introduction = INTRODUCTION.format(
         **quiz.title,
-        badge=colab_badge(f"labs/{quiz.stage}/quiz.ipynb"),
+        badge=colab_badge(f"labs/{quiz.stage}/{QUIZ}"),
         questions=len(questions),
         points=sum(question.points for question in questions),
     )

@@ -46,16 +46,16 @@ def checks(folder: Path) -> list[Check]:
     simulated = ": SIMULATED, no person rated these" if is_simulated(folder) else ""
     return [
         ("the corpus keeps the data contract", mine.corpus_faults),
-        ("predictions.csv holds every test row once", mine.prediction_faults),
-        ("metrics.json has its settings", mine.setting_faults),
+        (f"{PREDICTIONS} holds every test row once", mine.prediction_faults),
+        (f"{METRICS} has its settings", mine.setting_faults),
         (f"both raters' sheets are full and belong to these predictions{simulated}", mine.sheet_faults),
-        ("metrics.json follows from predictions and sheets", mine.metric_faults),
+        (f"{METRICS} follows from predictions and sheets", mine.metric_faults),
         ("robustness: every kind of input", mine.robustness_faults),
         ("two processes give the scores of one", lambda: process_faults(mine.metrics.get("processes") or {})),
-        ("report.md keeps the template and quotes figures of this hand-in", mine.report_faults),
-        ("MODEL_CARD.md can be read by the Hub", mine.card_faults),
+        (f"{REPORT} keeps the template and quotes figures of this hand-in", mine.report_faults),
+        (f"{MODEL_CARD} can be read by the Hub", mine.card_faults),
         ("proposal.md and talk.md are filled in", mine.open_places),
-        ("demo.py is Python", mine.demo_faults),
+        (f"{DEMO} is Python", mine.demo_faults),
     ]
 
 
@@ -88,22 +88,22 @@ class HandIn(common.HandIn):
         for row in table[table["id"].isin(test.index)].itertuples():
             for name in ("language", "reference"):
                 if getattr(row, name) != test.loc[row.id, name]:
-                    yield f"predictions.csv, id {row.id!r}: its {name} is not that of the corpus: {WRITTEN}"
+                    yield f"{PREDICTIONS}, id {row.id!r}: its {name} is not that of the corpus: {WRITTEN}"
         for name in SYSTEMS:
             if len(table) and (table[name].str.strip() == "").all():
-                yield f"predictions.csv: the column {name} is empty in every row: did the system write anything?"
+                yield f"{PREDICTIONS}: the column {name} is empty in every row: did the system write anything?"
 
     def sheet_faults(self) -> Iterator[str]:
         ratings, texts = self.ratings, self.predictions.drop_duplicates("id").set_index("id")
         unknown = sorted(set(ratings["id"]) - set(texts.index))
         if unknown:
-            yield f"key.csv: the id {unknown[0]!r} is not in predictions.csv: rate outputs of this hand-in."
+            yield f"{KEY}: the id {unknown[0]!r} is not in {PREDICTIONS}: rate outputs of this hand-in."
             return
         count = ratings["id"].nunique()
         if count < 50:
             yield f"The sheets have {count} items: 50 are asked for."
         if set(ratings["system"]) != set(RATED):
-            yield f"key.csv: the systems are {', '.join(sorted(set(ratings['system'])))}, but {' and '.join(RATED)} are rated."
+            yield f"{KEY}: the systems are {', '.join(sorted(set(ratings['system'])))}, but {' and '.join(RATED)} are rated."
             return
         key = read_csv(self.folder / KEY, ("rater", "item", "id", "system_1", "system_2"))
         for rater in RATERS:
@@ -112,7 +112,7 @@ class HandIn(common.HandIn):
             for row in sheet.merge(key[key["rater"] == rater], on="item").itertuples():
                 for shown, system in ((row.output_1, row.system_1), (row.output_2, row.system_2)):
                     if shown != texts.loc[row.id, system]:
-                        yield f"{sheet_name(rater)}, item {row.item}: it shows another text than {system} in predictions.csv."
+                        yield f"{sheet_name(rater)}, item {row.item}: it shows another text than {system} in {PREDICTIONS}."
 
     def metric_faults(self) -> Iterator[str]:
         metrics = self.metrics
@@ -128,11 +128,11 @@ class HandIn(common.HandIn):
     def robustness_faults(self) -> Iterator[str]:
         table = self.metrics.get("robustness")
         if not isinstance(table, dict) or set(table) != set(STRESSES):
-            yield f"metrics.json, robustness: the kinds {', '.join(STRESSES)} belong there: {WRITTEN}"
+            yield f"{METRICS}, robustness: the kinds {', '.join(STRESSES)} belong there: {WRITTEN}"
             return
         for kind, row in table.items():
             if not isinstance(row, dict) or not isinstance(row.get("holds"), bool):
-                yield f"metrics.json, robustness.{kind}: it does not say whether what must hold held: {WRITTEN}"
+                yield f"{METRICS}, robustness.{kind}: it does not say whether what must hold held: {WRITTEN}"
 
     def report_faults(self) -> Iterator[str]:
         return common.report_faults(self.folder / REPORT, HEADINGS, WORDS, common.figures_in(self.metrics))
@@ -151,4 +151,4 @@ class HandIn(common.HandIn):
         try:
             compile(read_text(self.folder / DEMO), DEMO, "exec")
         except SyntaxError as error:
-            yield f"demo.py, line {error.lineno}: {error.msg}."
+            yield f"{DEMO}, line {error.lineno}: {error.msg}."

@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from resumen.files import markdown_table, read_csv
+from resumen.files import METRICS, markdown_table, read_csv
 from resumen.metrics import ROUGES, mean_interval, paired_bootstrap, score_examples
 from resumen.projects.capstone.raters import KEY, RATERS, SIMULATED, agreement, mean_scores, sheet_name
 
@@ -89,17 +89,17 @@ def decision(metrics: dict, where: str, pair: str = "system_b - system_a", rouge
 def process_faults(processes: dict) -> Iterator[str]:
     """Yield what is wrong with the two scores: not of 1 and 2 processes, or not the same."""
     if sorted(processes) != ["1", "2"]:
-        yield f"metrics.json, processes: it has {', '.join(sorted(processes)) or 'nothing'}, but 1 and 2 belong there."
+        yield f"{METRICS}, processes: it has {', '.join(sorted(processes)) or 'nothing'}, but 1 and 2 belong there."
         return
     one, two = processes["1"], processes["2"]
     if set(one) != set(two):
-        yield "metrics.json, processes: the two do not have the same languages: score the same test split."
+        yield f"{METRICS}, processes: the two do not have the same languages: score the same test split."
         return
     for language in one:
         for name, value in one[language].items():
             if not abs(value - two[language].get(name, float("nan"))) <= SAME:
                 yield (
-                    f"metrics.json, processes, {language} {name}: {value} on one process, {two[language].get(name)} on two: "
+                    f"{METRICS}, processes, {language} {name}: {value} on one process, {two[language].get(name)} on two: "
                     "do all rows count once?"
                 )
 

@@ -49,12 +49,12 @@ def checks(folder: Path) -> list[Check]:
     """Return the checks of a hand-in, in the order in which a student should read them."""
     mine = HandIn(folder)
     return [
-        ("predictions.csv holds every test row once", mine.prediction_faults),
-        ("metrics.json has its settings", mine.setting_faults),
-        ("metrics.json follows from predictions.csv", mine.metric_faults),
-        ("error_sheet.csv: thirty drawn rows, labelled", mine.sheet_faults),
-        ("report.md keeps the template and quotes figures of this hand-in", mine.report_faults),
-        ("MODEL_CARD.md can be read by the Hub", mine.card_faults),
+        (f"{PREDICTIONS} holds every test row once", mine.prediction_faults),
+        (f"{METRICS} has its settings", mine.setting_faults),
+        (f"{METRICS} follows from {PREDICTIONS}", mine.metric_faults),
+        (f"{ERROR_SHEET}: thirty drawn rows, labelled", mine.sheet_faults),
+        (f"{REPORT} keeps the template and quotes figures of this hand-in", mine.report_faults),
+        (f"{MODEL_CARD} can be read by the Hub", mine.card_faults),
     ]
 
 
@@ -88,11 +88,11 @@ class HandIn(common.HandIn):
             expected = truth.loc[known.index, name].astype(str)
             for one in known.index[known[name] != expected]:
                 yield (
-                    f"predictions.csv, id {one!r}, column {name}: it says {known.at[one, name][:60]!r}, but the corpus gives "
+                    f"{PREDICTIONS}, id {one!r}, column {name}: it says {known.at[one, name][:60]!r}, but the corpus gives "
                     f"{expected[one][:60]!r}: {WRITTEN}"
                 )
         if len(table) and (table["prediction"].str.strip() == "").all():
-            yield "predictions.csv: the column prediction is empty in every row: did the model write anything?"
+            yield f"{PREDICTIONS}: the column prediction is empty in every row: did the model write anything?"
 
     def setting_faults(self) -> Iterator[str]:
         yield from super().setting_faults()
@@ -101,13 +101,13 @@ class HandIn(common.HandIn):
             return
         losses = self.metrics.get("losses")
         if not isinstance(losses, list) or len(losses) != settings.get("epochs"):
-            yield f"metrics.json, losses: one number for each of the {settings.get('epochs')} epochs belongs there."
+            yield f"{METRICS}, losses: one number for each of the {settings.get('epochs')} epochs belongs there."
 
     def metric_faults(self) -> Iterator[str]:
         facts, truth = corpus()
         table = self.predictions
         if set(table["id"]) != set(truth.index) or table["id"].duplicated().any():
-            yield "Not checked: predictions.csv does not hold every test row once."
+            yield f"Not checked: {PREDICTIONS} does not hold every test row once."
             return
         computed = hand_in.build_metrics(
             table.assign(held_out_by_both=table["held_out_by_both"] == "True"),
@@ -120,19 +120,19 @@ class HandIn(common.HandIn):
     def sheet_faults(self) -> Iterator[str]:
         sheet = self.sheet
         if len(sheet) != tasks.SHEET_ROWS:
-            yield f"error_sheet.csv has {len(sheet)} rows: it needs {tasks.SHEET_ROWS}."
+            yield f"{ERROR_SHEET} has {len(sheet)} rows: it needs {tasks.SHEET_ROWS}."
         _, truth = corpus()
         drawn = tasks.draw_error_sheet(truth.reset_index(drop=True)).set_index("id")
         yield from common.id_faults(ERROR_SHEET, sheet["id"], set(drawn.index), f"what seed {SEED} draws")
         written = dict(zip(self.predictions["id"], self.predictions["prediction"], strict=True))
         for row in sheet.itertuples():
-            where = f"error_sheet.csv, id {row.id!r}"
+            where = f"{ERROR_SHEET}, id {row.id!r}"
             if row.id in drawn.index:
                 for name in ("language", "source", "reference"):
                     if getattr(row, name) != drawn.at[row.id, name]:
                         yield f"{where}: its {name} is not that of the corpus: copy it back."
             if row.id in written and row.prediction != written[row.id]:
-                yield f"{where}: its prediction is not that of predictions.csv: {row.prediction!r}, {written[row.id]!r}."
+                yield f"{where}: its prediction is not that of {PREDICTIONS}: {row.prediction!r}, {written[row.id]!r}."
             if row.label == "":
                 yield f"{where} has no label: read it and give it one of {', '.join(LABELS)}."
             elif row.label not in LABELS:
