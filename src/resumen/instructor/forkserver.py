@@ -1,0 +1,489 @@
+"""A warm server: Python with the course's libraries loaded, which forks one kernel for each notebook that is to run.
+
+Importing torch, transformers and the rest takes most of the time of grading a lab. The server does it once, in one process with one
+thread, before anything has been computed; a fork of it has all of that at once, and shares the memory.
+
+Three processes take part, each a fork of the one before:
+
+* the **server** listens on a Unix socket in a folder that only its user can open, and forks a keeper for each caller. It ends when the
+  process that started it does.
+* a **keeper** minds one kernel: it makes the sandbox (if one is asked for), forks the kernel into it, passes signals on, measures what
+  the kernel uses, relays and counts what it sends, and says how and why it ended. When the caller hangs up, or the server ends, so do
+  the keeper, the sandbox and everything in it.
+* the **kernel** is ipykernel's own. Its sockets were made for it outside, so that it needs no folder that others can see.
+
+A caller sends one line of JSON, `{"connection", "argv", "cwd", "env", "policy", "hidden"}`, and gets `{"pid"}` or `{"error"}`; then it may
+send `{"signal"}`, and gets `{"exit", "reason"}` when all is over. `provisioner` is the caller.
+"""
+
+import asyncio
+import contextlib
+import gc
+import importlib
+import json
+import os
+import select
+import shutil
+import signal
+import socket
+import subprocess
+import sys
+import tempfile
+import time
+from pathlib import Path
+
+from resumen.instructor import sandbox
+from resumen.instructor.sandbox import GRACE, MEGABYTE, WORK, Policy, Sandbox
+
+ADDRESS = "RESUMEN_FORKSERVER"
+"""The environment variable that names the running server's folder, for this process and those it starts."""
+
+ANSWERS = "RESUMEN_ANSWERS_FD"
+"""The environment variable that tells a kernel the number of its extra listening socket; outside it is `answers` in the runtime folder."""
+
+PRELOAD = {
+    "torch": "",
+    "transformers": "AutoConfig AutoModelForSeq2SeqLM AutoTokenizer DataCollatorForSeq2Seq EvalPrediction GenerationConfig MT5Config "
+    "MT5ForConditionalGeneration PreTrainedTokenizerFast PrinterCallback Seq2SeqTrainer Seq2SeqTrainingArguments T5Tokenizer "
+    "TrainerCallback get_linear_schedule_with_warmup",
+    "datasets": "",
+    "accelerate": "",
+    "rouge_score.rouge_scorer": "",
+    "nltk.stem": "",
+    "nltk.tokenize.punkt": "",
+    "matplotlib.pyplot": "",
+    "resumen.corpus": "",
+    "resumen.lab": "",
+    "resumen.plots": "",
+    "resumen.training": "",
+    "resumen.baselines": "",
+    "ipykernel.kernelapp": "",
+    "ipykernel.ipkernel": "",
+    "ipykernel.zmqshell": "",
+    "IPython.core.completer": "",
+}
+"""Modules, and the names that transformers loads only when they are asked for."""
+
+STOPPED = "whoever started it stopped it"
+TICK = 0.1
+"""Seconds between two looks at what a sandbox uses."""
+
+
+# --- for those who start it ---------------------------------------------------------------------------------------------------------
+
+_server: subprocess.Popen | None = None
+
+
+def start() -> str:
+    """Start the server, or find the one that runs; return its folder. It ends with this process, or with `stop`.
+
+    Returns at once: the server takes a few seconds to load its libraries, and callers wait for their kernel that long.
+    """
+    global _server
+    folder = os.environ.get(ADDRESS)
+    if folder and Path(folder, "socket").exists():
+        return folder
+    folder = tempfile.mkdtemp(prefix="resumen-", dir=_runtime_dir())
+    listener = socket.socket(socket.AF_UNIX)
+    listener.bind(f"{folder}/socket")
+    os.chmod(f"{folder}/socket", 0o600)
+    listener.listen(64)
+    environment = {
+        name: os.environ[name]
+        for name in ("PATH", "HOME", "USER", "PYTHONPATH", "LANG", "LC_ALL", "TZ", "RESUMEN_PROFILE", "RESUMEN_DATA", "RESUMEN_QUICK")
+        if name in os.environ
+    }
+    # Whatever the libraries read when they are imported. Nothing else: a kernel can read the environment that its server began with.
+    environment |= {
+        "HF_HOME": f"{folder}/home",
+        "HF_HUB_OFFLINE": "1",
+        "TOKENIZERS_PARALLELISM": "false",
+        "OMP_NUM_THREADS": "1",
+        "JE_ARROW_MALLOC_CONF": "background_thread:false",  # pyarrow's allocator would start a thread when it is imported
+        "MPLBACKEND": "module://matplotlib_inline.backend_inline",
+        "MPLCONFIGDIR": f"{folder}/home",
+    }
+    os.mkdir(f"{folder}/home")
+    _server = subprocess.Popen(
+        [sys.executable, "-m", __name__, folder, str(listener.fileno())],
+        stdin=subprocess.PIPE,  # closed when this process ends, however it ends: that is how the server knows
+        stdout=subprocess.DEVNULL,
+        stderr=open(f"{folder}/log", "wb"),
+        env=environment,
+        cwd="/",
+        pass_fds=[listener.fileno()],
+    )
+    listener.close()
+    os.environ[ADDRESS] = folder
+    return folder
+
+
+def stop() -> None:
+    """End the server that this process started, and every kernel of it."""
+    global _server
+    if _server is not None:
+        _server.stdin.close()
+        _server.wait()
+        os.environ.pop(ADDRESS, None)
+        _server = None
+
+
+def _runtime_dir() -> str:
+    """Return a folder with a short name: the path of a Unix socket has at most 107 bytes."""
+    folder = tempfile.gettempdir()
+    return folder if len(folder) < 40 else "/tmp"
+
+
+def runtime_dir() -> str:
+    """Return a new private folder for the sockets of one kernel."""
+    return tempfile.mkdtemp(prefix="resumen-k-", dir=_runtime_dir())
+
+
+# --- the server ---------------------------------------------------------------------------------------------------------------------
+
+
+def serve(folder: str, listener: socket.socket) -> None:
+    """Load the libraries, then fork a keeper for each caller until standard input is closed."""
+    for module, names in PRELOAD.items():
+        with contextlib.suppress(ImportError):  # an older or smaller installation loads it when it is needed, or does without
+            loaded = importlib.import_module(module)
+            for name in names.split():
+                getattr(loaded, name, None)
+    threads = len(os.listdir("/proc/self/task"))
+    if threads > 1:
+        sys.exit(f"a library started {threads - 1} threads when it was imported, and a fork copies none of them")
+    gc.collect()
+    gc.freeze()  # the collector leaves alone what is shared: touching it would copy it
+    signal.signal(signal.SIGCHLD, signal.SIG_IGN)  # keepers report to their callers; nobody waits for them here
+    server = os.getpid()
+    while True:
+        readable, _, _ = select.select([listener, 0], [], [])
+        if 0 in readable:
+            break
+        caller, _ = listener.accept()
+        if not os.fork():
+            with _exit_after():
+                signal.signal(signal.SIGCHLD, signal.SIG_DFL)
+                sandbox.die_with_parent(server)
+                listener.close()
+                os.dup2(os.open(os.devnull, os.O_RDONLY), 0)
+                keep(caller, folder)
+        caller.close()
+    shutil.rmtree(folder, ignore_errors=True)
+
+
+@contextlib.contextmanager
+def _exit_after():
+    """End the process after the block, whatever happens: a fork never returns into its parent's code."""
+    code = 1
+    try:
+        yield
+        code = 0
+    except SystemExit as error:
+        code = error.code if isinstance(error.code, int) else int(error.code is not None)
+    except BaseException:
+        import traceback
+
+        traceback.print_exc()
+    finally:
+        sys.stderr.flush()
+        os._exit(code)
+
+
+# --- the keeper ---------------------------------------------------------------------------------------------------------------------
+
+
+def keep(caller: socket.socket, folder: str) -> None:
+    """Mind one kernel from its birth to its end."""
+    line = b""
+    while not line.endswith(b"\n"):
+        part = caller.recv(1 << 20)
+        if not part:
+            return
+        line += part
+    request = json.loads(line)
+    policy = Policy(**request["policy"]) if request["policy"] is not None else None
+    connection = request["connection"]
+    ports = [connection[f"{name}_port"] for name in ("shell", "iopub", "stdin", "control", "hb")]
+    jail = None
+    try:
+        outside = {port: _listen(f"{connection['ip']}-{port}") for port in ports}
+        answers = _listen(os.path.join(os.path.dirname(connection["ip"]), "answers"))
+        inside = outside
+        if policy:  # what the kernel sends passes through here
+            inside = {port: _listen(f"{connection['ip']}-{port}-in") for port in ports}
+            files = read_files(request["cwd"], policy)
+            jail = Sandbox(policy, request["hidden"], writable=[f"{folder}/home"])
+            jail.adopt_children()
+        ours, theirs = socket.socketpair()
+        keeper = os.getpid()
+        kernel = os.fork()
+        if not kernel:
+            with _exit_after():
+                ours.close()
+                try:
+                    if jail:
+                        jail.enter(policy, files)
+                    else:
+                        os.chdir(request["cwd"])
+                    sandbox.die_with_parent(keeper if not jail else 0)
+                except OSError as error:
+                    theirs.sendall(str(error).encode())
+                    return
+                processes = os.open("/proc", os.O_RDONLY | os.O_DIRECTORY)
+                socket.send_fds(theirs, [b"\0"], [processes])
+                run_kernel(request, {port: each.fileno() for port, each in inside.items()}, answers.fileno())
+        theirs.close()
+        word, fds, _, _ = socket.recv_fds(ours, 4096, 1)
+        if word != b"\0":
+            raise OSError(word.decode(errors="replace") or "the kernel did not start")
+    except OSError as error:
+        if jail:
+            jail.close()
+        caller.sendall(json.dumps({"error": str(error)}).encode() + b"\n")
+        return
+    keeper = Keeper(kernel, policy, fds[0], caller)
+    for port, listener in inside.items():
+        if listener is not outside[port]:
+            keeper.relays.append((port == connection["shell_port"], outside[port], f"{connection['ip']}-{port}-in"))
+    caller.sendall(json.dumps({"pid": kernel}).encode() + b"\n")
+    # Not `asyncio.run`: what is still being relayed then is of no use to anybody, and need not be wound up.
+    reason = asyncio.new_event_loop().run_until_complete(keeper.mind())
+    if jail:
+        jail.close()
+    else:
+        with contextlib.suppress(ProcessLookupError):
+            os.killpg(kernel, signal.SIGKILL)
+    _, status, usage = os.wait4(kernel, 0)
+    code = os.waitstatus_to_exitcode(status)
+    if not reason:
+        reason = why(code, usage.ru_utime + usage.ru_stime, policy)
+    elif reason == STOPPED:
+        reason = ""
+    with contextlib.suppress(OSError):
+        caller.sendall(json.dumps({"exit": code, "reason": reason}).encode() + b"\n")
+
+
+def _listen(path: str) -> socket.socket:
+    """Return a socket that listens at the path, whatever was there before."""
+    with contextlib.suppress(FileNotFoundError):
+        os.unlink(path)
+    listener = socket.socket(socket.AF_UNIX)
+    listener.bind(path)
+    listener.listen(64)
+    return listener
+
+
+def read_files(folder: str, policy: Policy) -> dict[str, bytes]:
+    """Return what lies beside a notebook, for its copy in the sandbox: {name: content}.
+
+    Notebooks stay outside, since they hold hidden tests; so do hidden files, and links.
+    """
+    files, total = {}, 0
+    for path in sorted(Path(folder).rglob("*")):
+        name = path.relative_to(folder)
+        if path.suffix == ".ipynb" or path.is_symlink() or not path.is_file() or any(part.startswith(".") for part in name.parts):
+            continue
+        total += path.stat().st_size
+        if total > policy.disk // 2:
+            raise OSError(f"{folder} holds more than {policy.disk // 2 // MEGABYTE} MB besides its notebooks")
+        files[str(name)] = path.read_bytes()
+    return files
+
+
+def why(code: int, seconds: float, policy: Policy | None) -> str:
+    """Say why a kernel ended that nobody stopped."""
+    if policy and seconds >= policy.cpu:
+        return f"it used more than {policy.cpu} s of processor time"
+    if code >= 0:
+        return f"it ended itself, with exit code {code}"
+    try:
+        name = signal.Signals(-code).name
+    except ValueError:
+        name = f"signal {-code}"
+    return f"it crashed ({name})"
+
+
+class Keeper:
+    """What a keeper watches while the kernel runs."""
+
+    def __init__(self, kernel: int, policy: Policy | None, processes: int, caller: socket.socket):
+        """`processes` is an open descriptor of the /proc that the kernel sees: with a sandbox, it lists the sandbox's processes only."""
+        self.kernel, self.policy, self.processes, self.caller = kernel, policy, processes, caller
+        self.relays: list[tuple[bool, socket.socket, str]] = []
+        self.sent = 0
+        self.unanswered: dict[object, float] = {}
+        self.tasks: set[asyncio.Task] = set()
+
+    async def mind(self) -> str:
+        """Wait until the kernel ends or must be ended; return the reason, or "" when it ended by itself."""
+        self.loop = asyncio.get_running_loop()
+        self.end = self.loop.create_future()
+        self.loop.add_reader(os.pidfd_open(self.kernel), self.stop, "")
+        self.spawn(self.listen())
+        for is_shell, outside, path in self.relays:
+            await asyncio.start_unix_server(lambda r, w, i=is_shell, p=path: self.relay(r, w, i, p), sock=outside)
+        if self.policy:
+            self.spawn(self.measure())
+        return await self.end
+
+    def stop(self, reason: str) -> None:
+        if not self.end.done():
+            self.end.set_result(reason)
+
+    def spawn(self, work) -> asyncio.Task:
+        task = self.loop.create_task(work)
+        self.tasks.add(task)
+        return task
+
+    async def listen(self) -> None:
+        """Do what the caller says, until it hangs up."""
+        reader, _ = await asyncio.open_unix_connection(sock=self.caller.dup())
+        while line := await reader.readline():
+            number = json.loads(line)["signal"]
+            if number == signal.SIGKILL:
+                break
+            with contextlib.suppress(ProcessLookupError):
+                os.killpg(self.kernel, number)
+        self.stop(STOPPED)
+
+    async def relay(self, reader, writer, is_shell: bool, path: str) -> None:
+        """Pass one connection on to the kernel and back."""
+        try:
+            kernel_reader, kernel_writer = await asyncio.open_unix_connection(path)
+            back = self.spawn(self.pump(kernel_reader, writer, self.from_kernel, is_shell and writer))
+            await self.pump(reader, kernel_writer, self.to_kernel, is_shell and writer)
+            await back
+        except OSError:
+            writer.close()
+
+    async def pump(self, reader, writer, note, connection) -> None:
+        with contextlib.suppress(OSError):
+            while data := await reader.read(1 << 16):
+                note(connection, len(data))
+                writer.write(data)
+                await writer.drain()
+        writer.close()
+
+    def to_kernel(self, connection, size: int) -> None:
+        if connection:
+            self.unanswered.setdefault(connection, time.monotonic())
+
+    def from_kernel(self, connection, size: int) -> None:
+        self.unanswered.pop(connection, None)
+        self.sent += size
+        if self.sent > self.policy.output:
+            self.stop(f"it wrote more than {self.policy.output // MEGABYTE} MB of output")
+
+    async def measure(self) -> None:
+        """Look every `TICK` seconds at what no single process is held to."""
+        policy, began = self.policy, time.monotonic()
+        while True:
+            await asyncio.sleep(TICK)
+            now = time.monotonic()
+            if now - began > policy.submission:
+                self.stop(f"the submission took more than {policy.submission:g} s")
+            if any(now - since > policy.cell + GRACE for since in self.unanswered.values()):
+                self.stop(f"a cell took more than {policy.cell:g} s and could not be interrupted")
+            numbers = [name for name in os.listdir(self.processes) if name.isdigit()]
+            if len(numbers) > policy.processes + 2:  # bubblewrap's own two
+                self.stop(f"it started more than {policy.processes} processes")
+            # Counting what processes share takes time; without sharing it can only be more.
+            if self._memory(numbers, shared=True) > policy.memory and self._memory(numbers, shared=False) > policy.memory:
+                self.stop(f"it used more than {policy.memory // MEGABYTE} MB of memory")
+
+    def _memory(self, numbers: list[str], shared: bool) -> int:
+        total = 0
+        for number in numbers:
+            try:
+                total += self._resident(number) if shared else self._proportional(number)
+            except (ProcessLookupError, FileNotFoundError):
+                continue
+        return total
+
+    def _resident(self, number: str) -> int:
+        return int(self._read(f"{number}/statm").split()[1]) * os.sysconf("SC_PAGESIZE")
+
+    def _proportional(self, number: str) -> int:
+        try:
+            for line in self._read(f"{number}/smaps_rollup").splitlines():
+                if line.startswith(b"Pss:"):
+                    return int(line.split()[1]) * 1024
+        except PermissionError:  # it hides from us: let it count in full
+            pass
+        return self._resident(number)
+
+    def _read(self, name: str) -> bytes:
+        descriptor = os.open(name, os.O_RDONLY, dir_fd=self.processes)
+        with open(descriptor, "rb") as file:
+            return file.read()
+
+
+# --- the kernel ---------------------------------------------------------------------------------------------------------------------
+
+
+def run_kernel(request: dict, sockets: dict[int, int], answers: int) -> None:
+    """Be an IPython kernel until told to stop.
+
+    Args:
+        request: what the caller sent.
+        sockets: port of the connection -> descriptor of the socket that already listens for it.
+        answers: descriptor of the extra listening socket.
+    """
+    os.setsid()
+    for number in (signal.SIGINT, signal.SIGTERM, signal.SIGCHLD, signal.SIGPIPE):
+        signal.signal(number, signal.SIG_IGN if number == signal.SIGPIPE else signal.SIG_DFL)
+    signal.signal(signal.SIGINT, signal.default_int_handler)
+    null = os.open(os.devnull, os.O_RDWR)
+    for standard in range(3):
+        os.dup2(null, standard)
+    kept = {0, 1, 2, *sockets.values(), answers}
+    for name in os.listdir("/proc/self/fd"):
+        if int(name) not in kept:
+            with contextlib.suppress(OSError):
+                os.close(int(name))
+    os.set_inheritable(answers, False)
+    os.environ.clear()
+    os.environ.update(request["env"], **{ANSWERS: str(answers)})
+    if os.environ.get("TZ"):
+        time.tzset()
+    import numpy
+
+    numpy.random.seed()  # a fork would draw what its sisters draw; Python's own generator takes care of itself
+    del sys.path[0]
+    sys.argv = ["ipykernel_launcher", *request["argv"]]
+    import zmq
+    from ipykernel.heartbeat import Heartbeat
+    from ipykernel.kernelapp import IPKernelApp
+
+    class Beat(Heartbeat):
+        def _try_bind_socket(self):
+            self.socket.setsockopt(zmq.USE_FD, sockets[self.port])
+            self.socket.bind(f"ipc://{self.ip}-{self.port}")
+
+    class Kernel(IPKernelApp):
+        def init_connection_file(self):
+            self.load_connection_info(request["connection"])
+
+        def write_connection_file(self, **_):
+            pass
+
+        def _try_bind_socket(self, s, port):
+            s.setsockopt(zmq.USE_FD, sockets[port])
+            s.bind(f"ipc://{self.ip}-{port}")
+            return port
+
+        def _apply_curve_client_options(self, socket):
+            super()._apply_curve_client_options(socket)
+            socket.reconnect_ivl = -1  # the debugger's socket: it would look for the shell's path for ever
+
+    import ipykernel.kernelapp
+
+    ipykernel.kernelapp.Heartbeat = Beat
+    app = Kernel.instance()
+    app.initialize(request["argv"])
+    app.start()
+
+
+if __name__ == "__main__":
+    serve(sys.argv[1], socket.socket(fileno=int(sys.argv[2])))
