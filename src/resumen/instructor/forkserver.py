@@ -17,7 +17,9 @@ send `{"signal"}`, and gets `{"exit", "reason"}` when all is over. `provisioner`
 """
 
 import asyncio
+import atexit
 import contextlib
+import functools
 import gc
 import importlib
 import json
@@ -29,11 +31,14 @@ import socket
 import subprocess
 import sys
 import tempfile
+import threading
 import time
 from pathlib import Path
 
+import psutil
+
 from resumen.instructor import sandbox
-from resumen.instructor.sandbox import GRACE, MEGABYTE, WORK, Policy, Sandbox
+from resumen.instructor.sandbox import GRACE, MEGABYTE, Policy, Sandbox
 
 ADDRESS = "RESUMEN_FORKSERVER"
 """The environment variable that names the running server's folder, for this process and those it starts."""
@@ -64,7 +69,8 @@ PRELOAD = {
 }
 """Modules, and the names that transformers loads only when they are asked for."""
 
-STOPPED = "whoever started it stopped it"
+STOPPED, LEFT = "the caller stopped it", "the caller is gone"
+
 TICK = 0.1
 """Seconds between two looks at what a sandbox uses."""
 
@@ -72,22 +78,44 @@ TICK = 0.1
 # --- for those who start it ---------------------------------------------------------------------------------------------------------
 
 _server: subprocess.Popen | None = None
+_lock = threading.Lock()
 
 
 def start() -> str:
-    """Start the server, or find the one that runs; return its folder. It ends with this process, or with `stop`.
+    """Start the server, unless one runs; return its folder. It ends with this process, or with `stop`.
 
     Returns at once: the server takes a few seconds to load its libraries, and callers wait for their kernel that long.
     """
+    with _lock:
+        return os.environ.get(ADDRESS) or _start()
+
+
+def connect() -> socket.socket:
+    """Return a connection to the server; start one when none runs, or when it has ended."""
+    connection = socket.socket(socket.AF_UNIX)
+    with _lock:
+        try:
+            connection.connect(f"{os.environ[ADDRESS]}/socket")
+        except (KeyError, FileNotFoundError, ConnectionRefusedError):
+            connection.connect(f"{_start()}/socket")
+    return connection
+
+
+def stop() -> None:
+    """End the server that this process started, and every kernel of it."""
     global _server
-    folder = os.environ.get(ADDRESS)
-    if folder and Path(folder, "socket").exists():
-        return folder
-    folder = tempfile.mkdtemp(prefix="resumen-", dir=_runtime_dir())
-    listener = socket.socket(socket.AF_UNIX)
-    listener.bind(f"{folder}/socket")
-    os.chmod(f"{folder}/socket", 0o600)
-    listener.listen(64)
+    with _lock:
+        if _server is not None:
+            _server.stdin.close()
+            _server.wait()
+            os.environ.pop(ADDRESS, None)
+            _server = None
+
+
+def _start() -> str:
+    global _server
+    folder = private_folder()
+    listener = _listen(f"{folder}/socket")
     environment = {
         name: os.environ[name]
         for name in ("PATH", "HOME", "USER", "PYTHONPATH", "LANG", "LC_ALL", "TZ", "RESUMEN_PROFILE", "RESUMEN_DATA", "RESUMEN_QUICK")
@@ -104,39 +132,25 @@ def start() -> str:
         "MPLCONFIGDIR": f"{folder}/home",
     }
     os.mkdir(f"{folder}/home")
-    _server = subprocess.Popen(
-        [sys.executable, "-m", __name__, folder, str(listener.fileno())],
-        stdin=subprocess.PIPE,  # closed when this process ends, however it ends: that is how the server knows
-        stdout=subprocess.DEVNULL,
-        stderr=open(f"{folder}/log", "wb"),
-        env=environment,
-        cwd="/",
-        pass_fds=[listener.fileno()],
-    )
+    with open(f"{folder}/log", "wb") as log:
+        _server = subprocess.Popen(
+            [sys.executable, "-m", __name__, folder, str(listener.fileno())],
+            stdin=subprocess.PIPE,  # closed when this process ends, however it ends: that is how the server knows
+            stdout=subprocess.DEVNULL,
+            stderr=log,
+            env=environment,
+            cwd="/",
+            pass_fds=[listener.fileno()],
+        )
     listener.close()
     os.environ[ADDRESS] = folder
     return folder
 
 
-def stop() -> None:
-    """End the server that this process started, and every kernel of it."""
-    global _server
-    if _server is not None:
-        _server.stdin.close()
-        _server.wait()
-        os.environ.pop(ADDRESS, None)
-        _server = None
-
-
-def _runtime_dir() -> str:
-    """Return a folder with a short name: the path of a Unix socket has at most 107 bytes."""
-    folder = tempfile.gettempdir()
-    return folder if len(folder) < 40 else "/tmp"
-
-
-def runtime_dir() -> str:
-    """Return a new private folder for the sockets of one kernel."""
-    return tempfile.mkdtemp(prefix="resumen-k-", dir=_runtime_dir())
+def private_folder() -> str:
+    """Return a new folder that only this user can open. Its name is short: the path of a Unix socket has at most 107 bytes."""
+    parent = tempfile.gettempdir()
+    return tempfile.mkdtemp(prefix="resumen-", dir=parent if len(parent) < 60 else "/tmp")
 
 
 # --- the server ---------------------------------------------------------------------------------------------------------------------
@@ -156,6 +170,7 @@ def serve(folder: str, listener: socket.socket) -> None:
     gc.freeze()  # the collector leaves alone what is shared: touching it would copy it
     signal.signal(signal.SIGCHLD, signal.SIG_IGN)  # keepers report to their callers; nobody waits for them here
     server = os.getpid()
+    print("ready", file=sys.stderr, flush=True)
     while True:
         readable, _, _ = select.select([listener, 0], [], [])
         if 0 in readable:
@@ -202,66 +217,87 @@ def keep(caller: socket.socket, folder: str) -> None:
             return
         line += part
     request = json.loads(line)
-    policy = Policy(**request["policy"]) if request["policy"] is not None else None
-    connection = request["connection"]
-    ports = [connection[f"{name}_port"] for name in ("shell", "iopub", "stdin", "control", "hb")]
+    policy = Policy(**request["policy"]) if request["policy"] else None
+    sandbox.adopt_orphans()
     jail = None
     try:
-        outside = {port: _listen(f"{connection['ip']}-{port}") for port in ports}
-        answers = _listen(os.path.join(os.path.dirname(connection["ip"]), "answers"))
-        inside = outside
-        if policy:  # what the kernel sends passes through here
-            inside = {port: _listen(f"{connection['ip']}-{port}-in") for port in ports}
+        if policy:
             files = read_files(request["cwd"], policy)
-            jail = Sandbox(policy, request["hidden"], writable=[f"{folder}/home"])
+            jail = Sandbox(request["hidden"], writable=[f"{folder}/home"])
             jail.adopt_children()
-        ours, theirs = socket.socketpair()
-        keeper = os.getpid()
-        kernel = os.fork()
-        if not kernel:
-            with _exit_after():
-                ours.close()
-                try:
-                    if jail:
-                        jail.enter(policy, files)
-                    else:
-                        os.chdir(request["cwd"])
-                    sandbox.die_with_parent(keeper if not jail else 0)
-                except OSError as error:
-                    theirs.sendall(str(error).encode())
-                    return
-                processes = os.open("/proc", os.O_RDONLY | os.O_DIRECTORY)
-                socket.send_fds(theirs, [b"\0"], [processes])
-                run_kernel(request, {port: each.fileno() for port, each in inside.items()}, answers.fileno())
-        theirs.close()
-        word, fds, _, _ = socket.recv_fds(ours, 4096, 1)
-        if word != b"\0":
-            raise OSError(word.decode(errors="replace") or "the kernel did not start")
+        keeper = _give_birth(request, policy, jail, files if jail else {}, caller)
     except OSError as error:
+        _tell(caller, error=str(error))
         if jail:
             jail.close()
-        caller.sendall(json.dumps({"error": str(error)}).encode() + b"\n")
         return
-    keeper = Keeper(kernel, policy, fds[0], caller)
-    for port, listener in inside.items():
-        if listener is not outside[port]:
-            keeper.relays.append((port == connection["shell_port"], outside[port], f"{connection['ip']}-{port}-in"))
-    caller.sendall(json.dumps({"pid": kernel}).encode() + b"\n")
-    # Not `asyncio.run`: what is still being relayed then is of no use to anybody, and need not be wound up.
+    _tell(caller, pid=keeper.kernel)
+    # Not `asyncio.run`: what is still being relayed at the end is of no use to anybody, and need not be wound up.
     reason = asyncio.new_event_loop().run_until_complete(keeper.mind())
     if jail:
         jail.close()
-    else:
-        with contextlib.suppress(ProcessLookupError):
-            os.killpg(kernel, signal.SIGKILL)
-    _, status, usage = os.wait4(kernel, 0)
+    with contextlib.suppress(ProcessLookupError):
+        os.kill(keeper.kernel, signal.SIGKILL)
+    _, status, usage = os.wait4(keeper.kernel, 0)
+    for process in psutil.Process().children(recursive=True):
+        with contextlib.suppress(psutil.NoSuchProcess):
+            process.kill()
     code = os.waitstatus_to_exitcode(status)
-    if not reason:
-        reason = why(code, usage.ru_utime + usage.ru_stime, policy)
-    elif reason == STOPPED:
-        reason = ""
+    if reason in (STOPPED, LEFT):
+        _tell(caller, exit=code, reason="")
+    else:
+        _tell(caller, exit=code, reason=reason or why(code, usage.ru_utime + usage.ru_stime, policy))
+    if reason == LEFT:  # nobody else will tidy up
+        shutil.rmtree(_runtime(request), ignore_errors=True)
+
+
+def _tell(caller: socket.socket, **message) -> None:
     with contextlib.suppress(OSError):
-        caller.sendall(json.dumps({"exit": code, "reason": reason}).encode() + b"\n")
+        caller.sendall(json.dumps(message).encode() + b"\n")
+
+
+def _runtime(request: dict) -> str:
+    """Return the private folder that the kernel's sockets lie in, from the connection's prefix of their names."""
+    return os.path.dirname(request["connection"]["ip"])
+
+
+def _give_birth(request: dict, policy: Policy | None, jail: Sandbox | None, files: dict[str, bytes], caller: socket.socket) -> "Keeper":
+    """Make the kernel's sockets, fork it, and wait until it is where it belongs.
+
+    Raises:
+        OSError: when the kernel could not go there.
+    """
+    connection = request["connection"]
+    ports = {name: connection[f"{name}_port"] for name in ("shell", "iopub", "stdin", "control", "hb")}
+    outside = {port: _listen(f"{connection['ip']}-{port}") for port in ports.values()}
+    # What a sandboxed kernel sends passes through the keeper, who counts it.
+    inside = {port: _listen(f"{connection['ip']}-{port}-in") for port in outside} if jail else outside
+    answers = _listen(f"{_runtime(request)}/answers")
+    ours, theirs = socket.socketpair()
+    keeper = os.getpid()
+    kernel = os.fork()
+    if not kernel:
+        with _exit_after():
+            try:
+                if jail:
+                    jail.enter(policy, files)
+                else:
+                    sandbox.die_with_parent(keeper)
+                    os.chdir(request["cwd"])
+                processes = os.open("/proc", os.O_RDONLY | os.O_DIRECTORY)
+            except OSError as error:
+                theirs.sendall(str(error).encode())
+                return
+            socket.send_fds(theirs, [b"\0"], [processes])
+            run_kernel(request, {port: each.fileno() for port, each in inside.items()}, answers.fileno())
+    theirs.close()
+    word, descriptors, _, _ = socket.recv_fds(ours, 1 << 12, 1)
+    ours.close()
+    if word != b"\0":
+        os.waitpid(kernel, 0)
+        raise OSError(word.decode(errors="replace") or "it ended before it began")
+    relays = {} if inside is outside else {port: (outside[port], f"{connection['ip']}-{port}-in") for port in outside}
+    return Keeper(kernel, policy, descriptors[0], caller, relays, ports["shell"])
 
 
 def _listen(path: str) -> socket.socket:
@@ -307,10 +343,19 @@ def why(code: int, seconds: float, policy: Policy | None) -> str:
 class Keeper:
     """What a keeper watches while the kernel runs."""
 
-    def __init__(self, kernel: int, policy: Policy | None, processes: int, caller: socket.socket):
-        """`processes` is an open descriptor of the /proc that the kernel sees: with a sandbox, it lists the sandbox's processes only."""
+    def __init__(self, kernel: int, policy: Policy | None, processes: int, caller: socket.socket, relays: dict, shell: int):
+        """Take note of what to watch.
+
+        Args:
+            kernel: its process.
+            policy: its limits; None without a sandbox.
+            processes: a descriptor of the /proc that the kernel sees: a sandbox's lists the sandbox's processes only.
+            caller: says what to do.
+            relays: port -> (socket that clients connect to, path of the kernel's own).
+            shell: the port on which the kernel owes an answer to each request.
+        """
         self.kernel, self.policy, self.processes, self.caller = kernel, policy, processes, caller
-        self.relays: list[tuple[bool, socket.socket, str]] = []
+        self.relays, self.shell = relays, shell
         self.sent = 0
         self.unanswered: dict[object, float] = {}
         self.tasks: set[asyncio.Task] = set()
@@ -321,8 +366,8 @@ class Keeper:
         self.end = self.loop.create_future()
         self.loop.add_reader(os.pidfd_open(self.kernel), self.stop, "")
         self.spawn(self.listen())
-        for is_shell, outside, path in self.relays:
-            await asyncio.start_unix_server(lambda r, w, i=is_shell, p=path: self.relay(r, w, i, p), sock=outside)
+        for port, (outside, path) in self.relays.items():
+            await asyncio.start_unix_server(functools.partial(self.relay, path, port == self.shell), sock=outside)
         if self.policy:
             self.spawn(self.measure())
         return await self.end
@@ -339,23 +384,25 @@ class Keeper:
     async def listen(self) -> None:
         """Do what the caller says, until it hangs up."""
         reader, _ = await asyncio.open_unix_connection(sock=self.caller.dup())
-        while line := await reader.readline():
-            number = json.loads(line)["signal"]
-            if number == signal.SIGKILL:
-                break
-            with contextlib.suppress(ProcessLookupError):
-                os.killpg(self.kernel, number)
-        self.stop(STOPPED)
+        with contextlib.suppress(OSError):
+            while line := await reader.readline():
+                number = json.loads(line)["signal"]
+                if number == signal.SIGKILL:
+                    return self.stop(STOPPED)
+                with contextlib.suppress(ProcessLookupError):
+                    os.killpg(self.kernel, number)
+        self.stop(LEFT)
 
-    async def relay(self, reader, writer, is_shell: bool, path: str) -> None:
-        """Pass one connection on to the kernel and back."""
+    async def relay(self, path: str, is_shell: bool, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        """Pass one connection on to the kernel's socket at the path, and back."""
         try:
             kernel_reader, kernel_writer = await asyncio.open_unix_connection(path)
-            back = self.spawn(self.pump(kernel_reader, writer, self.from_kernel, is_shell and writer))
-            await self.pump(reader, kernel_writer, self.to_kernel, is_shell and writer)
-            await back
         except OSError:
-            writer.close()
+            return writer.close()
+        connection = writer if is_shell else None
+        self.spawn(self.pump(kernel_reader, writer, self.from_kernel, connection))
+        await self.pump(reader, kernel_writer, self.to_kernel, connection)
+        self.unanswered.pop(connection, None)
 
     async def pump(self, reader, writer, note, connection) -> None:
         with contextlib.suppress(OSError):
@@ -483,6 +530,7 @@ def run_kernel(request: dict, sockets: dict[int, int], answers: int) -> None:
     app = Kernel.instance()
     app.initialize(request["argv"])
     app.start()
+    atexit._run_exitfuncs()  # a fork ends with `_exit`, which would skip them
 
 
 if __name__ == "__main__":

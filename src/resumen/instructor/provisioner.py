@@ -24,7 +24,6 @@ import os
 import select
 import shutil
 import signal
-import socket
 import tempfile
 from collections.abc import Iterator
 from dataclasses import asdict
@@ -95,18 +94,17 @@ class Forked:
 
     stdin = stdout = stderr = None
 
-    def __init__(self, folder: str, request: dict):
-        """Ask the server in the folder for a kernel.
+    def __init__(self, request: dict):
+        """Ask the server for a kernel.
 
         Raises:
-            CourseError: when there is no server, or it could not start the kernel.
+            CourseError: when it could not start one.
         """
         self.returncode: int | None = None
         self.reason = ""
         self._buffer = b""
-        self._socket = socket.socket(socket.AF_UNIX)
+        self._socket = forkserver.connect()
         try:
-            self._socket.connect(f"{folder}/socket")
             self._socket.sendall(json.dumps(request).encode() + b"\n")
             answer = self._message(START)
         except OSError:
@@ -115,7 +113,7 @@ class Forked:
             answer = {"error": f"no answer in {START} s"}
         if "pid" not in answer:
             self._socket.close()
-            words = answer.get("error") or _last_line(Path(folder, "log"))
+            words = answer.get("error") or _last_line(Path(os.environ[forkserver.ADDRESS], "log"))
             raise CourseError(f"The warm server started no kernel: {words}.")
         self.pid: int = answer["pid"]
 
@@ -190,7 +188,7 @@ class WarmProvisioner(LocalProvisioner):
         """Choose the transport: Unix sockets in a private folder."""
         manager = self.parent
         if not self.runtime:
-            self.runtime = forkserver.runtime_dir()
+            self.runtime = forkserver.private_folder()
             manager.transport = "ipc"
             manager.connection_file = f"{self.runtime}/kernel.json"
             manager.ip = f"{self.runtime}/k"
@@ -207,7 +205,7 @@ class WarmProvisioner(LocalProvisioner):
             "cwd": os.path.abspath(kwargs.get("cwd") or os.getcwd()),
             **self._surroundings(dict(kwargs.get("env") or os.environ)),
         }
-        self.process = self._forked = Forked(forkserver.start(), request)
+        self.process = self._forked = Forked(request)
         self.pid, self.pgid, self.cwd = self.process.pid, None, request["cwd"]
         return self.connection_info
 

@@ -9,18 +9,20 @@ What no single process can be held to (the memory of all of them, the time that 
 from outside by the process that keeps the kernel; see `forkserver`. The kernel of the operating system itself is trusted.
 """
 
+import contextlib
 import ctypes
-import ctypes.util
 import errno
 import json
 import os
 import platform
 import resource
 import shutil
+import signal
 import site
 import socket
 import subprocess
 import sys
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
@@ -28,6 +30,12 @@ from pathlib import Path
 MEGABYTE = 1 << 20
 WORK = "/submission"
 """The folder in which a submission runs: in memory, its own, gone afterwards."""
+
+WRITABLE = (WORK, "/tmp", "/dev/shm")
+"""All that a submission can write to. Each is in memory."""
+
+FILES = 10_000
+"""How many files and folders each of them can hold."""
 
 INSTALL = "apt install bubblewrap libseccomp2"
 """How Debian and Ubuntu get what the sandbox needs."""
@@ -83,15 +91,14 @@ def visible() -> list[str]:
     return sorted(folder for folder in folders if not any(folder != other and _inside(folder, other) for other in folders))
 
 
-def command(policy: Policy, hidden: list[str] = (), writable: list[str] = ()) -> list[str]:
+def command(hidden: Sequence[str] = (), writable: Sequence[str] = ()) -> list[str]:
     """Return the command line that makes the sandbox and waits in it until its standard input is closed.
 
     Args:
-        policy: for the size of what can be written.
         hidden: folders that must not be seen even when they lie in one that is, such as a course under /usr/src.
-        writable: paths that get an empty folder in memory of their own, besides `WORK` and /tmp.
+        writable: paths that get an empty folder in memory of their own, besides `WRITABLE`.
     """
-    line = ["bwrap", "--unshare-ipc", "--unshare-pid", "--unshare-net", "--unshare-uts", "--unshare-cgroup-try"]
+    line = [shutil.which("bwrap") or "bwrap", "--unshare-ipc", "--unshare-pid", "--unshare-net", "--unshare-uts", "--unshare-cgroup-try"]
     if os.geteuid():
         line += ["--unshare-user", "--uid", "1000", "--gid", "1000"]
     line += ["--die-with-parent", "--new-session", "--clearenv", "--hostname", "grader", "--proc", "/proc", "--dev", "/dev"]
@@ -102,15 +109,14 @@ def command(policy: Policy, hidden: list[str] = (), writable: list[str] = ()) ->
             line += ["--ro-bind", folder, folder]
     for path in SETTINGS:
         line += ["--ro-bind-try", path, path]
-    for folder in (WORK, "/tmp", "/dev/shm", *writable):
-        size = policy.disk if folder == WORK else policy.disk // 4
-        line += ["--perms", "1777", "--size", str(size), "--tmpfs", folder]
+    for folder in (*WRITABLE, *writable):
+        line += ["--perms", "1777", "--tmpfs", folder]
     shown = visible()
     for folder in shown:
         if not any(_inside(folder, other) for other in SYSTEM):
             line += _show(folder)
     for secret in map(os.path.realpath, hidden):
-        if any(_inside(secret, folder) for folder in (*SYSTEM, *shown)):
+        if any(secret != folder and _inside(secret, folder) for folder in (*SYSTEM, *shown)):
             line += ["--perms", "0755", "--tmpfs", secret]
             for folder in shown:
                 if _inside(folder, secret):
@@ -134,21 +140,28 @@ def _inside(path: str, folder: str) -> bool:
 class Sandbox:
     """A sandbox that is up: namespaces with nobody in them yet. `close` ends everything that runs inside."""
 
-    def __init__(self, policy: Policy, hidden: list[str] = (), writable: list[str] = ()):
+    def __init__(self, hidden: Sequence[str] = (), writable: Sequence[str] = ()):
         """Start bubblewrap and wait until all is mounted.
+
+        Args:
+            hidden, writable: see `command`.
 
         Raises:
             OSError: with bubblewrap's own words when it fails.
         """
-        read, write = os.pipe()
-        line = command(policy, hidden, writable)
-        line[1:1] = ["--info-fd", str(write)]
-        self.process = subprocess.Popen(
-            line, pass_fds=[write], stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE, env={"PATH": _path()}
-        )
-        os.close(write)
-        with open(read, "rb") as pipe:
-            info = pipe.read()
+        self.writable = (*WRITABLE, *writable)
+        info, info_end = os.pipe()
+        rules, rules_end = os.pipe()
+        _write_filter(rules_end)
+        os.close(rules_end)
+        line = command(hidden, writable)
+        line[1:1] = ["--info-fd", str(info_end), "--seccomp", str(rules)]
+        pipe = subprocess.PIPE
+        self.process = subprocess.Popen(line, pass_fds=[info_end, rules], stdin=pipe, stdout=pipe, stderr=pipe, env={})
+        os.close(info_end)
+        os.close(rules)
+        with open(info, "rb") as file:
+            told = file.read()
         # What we write comes back as soon as `cat` runs, and that is when every mount is in place.
         try:
             self.process.stdin.write(b"\n")
@@ -157,31 +170,38 @@ class Sandbox:
         except BrokenPipeError:
             ready = b""
         if not ready:
-            _, words = self.process.communicate()
-            raise OSError(f"bubblewrap could not make a sandbox: {words.decode(errors='replace').strip()}")
-        self.pid = json.loads(info)["child-pid"]
-        self.pidfd = os.pidfd_open(self.pid)
+            self.process.stdin = None
+            words = self.process.communicate()[1].decode(errors="replace").strip()
+            raise OSError(f"bubblewrap could not make a sandbox: {words.removeprefix('bwrap: ')}")
+        self.pidfd = os.pidfd_open(json.loads(told)["child-pid"])
 
     def close(self) -> None:
-        """End every process of the sandbox, at once."""
+        """End every process of the sandbox, at once: without the first of them, the system ends the others."""
+        with contextlib.suppress(ProcessLookupError):
+            signal.pidfd_send_signal(self.pidfd, signal.SIGKILL)
         self.process.kill()
         self.process.wait()
-        for pipe in (self.process.stdin, self.process.stdout, self.process.stderr):
-            pipe.close()
-        os.close(self.pidfd)
 
     def adopt_children(self) -> None:
         """Let the processes that the caller forks from now on live among the sandbox's: they die with it."""
         if os.geteuid():
-            _setns(self.pidfd, CLONE_NEWUSER)  # a plain user has the right to enter only as the sandbox's own
-        _setns(self.pidfd, CLONE_NEWPID)
+            _call("setns", self.pidfd, CLONE_NEWUSER)  # a plain user has the right to enter only as the sandbox's own
+        _call("setns", self.pidfd, CLONE_NEWPID)
 
     def enter(self, policy: Policy, files: dict[str, bytes]) -> None:
         """Go inside, for good: see what it shows, write `files` (names below `WORK`), keep to the policy, give up every privilege.
 
         For a process that was forked after `adopt_children`, and has one thread.
+
+        Raises:
+            OSError: naming the step that failed.
         """
-        _setns(self.pidfd, CLONE_NEWNS | CLONE_NEWNET | CLONE_NEWIPC | CLONE_NEWUTS)
+        Path("/proc/self/oom_score_adj").write_text("1000")  # if the machine runs out of memory, this goes first
+        _call("setns", self.pidfd, CLONE_NEWNS | CLONE_NEWNET | CLONE_NEWIPC | CLONE_NEWUTS)
+        for folder in self.writable:
+            size = policy.disk if folder == WORK else policy.disk // 4
+            settings = f"mode=1777,size={size},nr_inodes={FILES}".encode()  # each file costs memory, even an empty one
+            _call("mount", b"none", folder.encode(), None, MS_REMOUNT | MS_NOSUID | MS_NODEV, settings)
         os.chdir(WORK)
         os.umask(0o022)
         _limit(policy)
@@ -203,25 +223,28 @@ class Sandbox:
 
 CLONE_NEWNS, CLONE_NEWCGROUP, CLONE_NEWUTS, CLONE_NEWIPC = 0x20000, 0x2000000, 0x4000000, 0x8000000
 CLONE_NEWUSER, CLONE_NEWPID, CLONE_NEWNET, CLONE_NEWTIME = 0x10000000, 0x20000000, 0x40000000, 0x80
-PR_SET_PDEATHSIG, PR_SET_DUMPABLE, PR_SET_NO_NEW_PRIVS, PR_CAP_AMBIENT, PR_CAP_AMBIENT_CLEAR_ALL = 1, 4, 38, 47, 4
+MS_NOSUID, MS_NODEV, MS_REMOUNT = 2, 4, 32
+PR_SET_PDEATHSIG, PR_SET_DUMPABLE, PR_SET_NO_NEW_PRIVS, PR_CAP_AMBIENT = 1, 4, 38, 47
+PR_CAP_AMBIENT_CLEAR_ALL, PR_SET_CHILD_SUBREAPER = 4, 36
 _libc = ctypes.CDLL(None, use_errno=True)
 
 
-def _call(function: str, *arguments: int) -> None:
+def _call(function: str, *arguments) -> None:
     if getattr(_libc, function)(*arguments):
         number = ctypes.get_errno()
         raise OSError(number, f"{function}: {os.strerror(number)}")
 
 
-def _setns(pidfd: int, namespaces: int) -> None:
-    _call("setns", pidfd, namespaces)
-
-
 def die_with_parent(parent: int) -> None:
     """Ask the system to kill this process when `parent`, which forked it, ends."""
     _call("prctl", PR_SET_PDEATHSIG, 9, 0, 0, 0)
-    if parent and os.getppid() != parent:  # it ended in between
+    if os.getppid() != parent:  # it ended in between
         os._exit(1)
+
+
+def adopt_orphans() -> None:
+    """Become the parent of every process that a child of this one leaves behind, so that none can outlive it."""
+    _call("prctl", PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0)
 
 
 def _unused_user() -> int:
@@ -311,14 +334,18 @@ def _load_filter() -> None:
     library, filter_ = _filter()
     failed = library.seccomp_load(filter_)
     if failed:
-        raise OSError(-failed, f"the seccomp filter was refused: {os.strerror(-failed)}")
+        raise OSError(-failed, f"seccomp_load: {os.strerror(-failed)}")
+
+
+def _write_filter(descriptor: int) -> None:
+    """Write the filter for bubblewrap, so that its own processes in the sandbox are no way around it."""
+    library, filter_ = _filter()
+    failed = library.seccomp_export_bpf(filter_, descriptor)
+    if failed:
+        raise OSError(-failed, f"seccomp_export_bpf: {os.strerror(-failed)}")
 
 
 # --- is it there? -------------------------------------------------------------------------------------------------------------------
-
-
-def _path() -> str:
-    return os.environ.get("PATH", os.defpath)
 
 
 def available() -> str:
@@ -351,13 +378,12 @@ def available() -> str:
 
 def _try() -> None:
     """Make a sandbox, enter it and start Python in it: exit code 0 when all of that works."""
-    policy = Policy()
-    sandbox = Sandbox(policy)
+    sandbox = Sandbox()
     sandbox.adopt_children()
     child = os.fork()
     if not child:
         try:
-            sandbox.enter(policy, {"file": b""})
+            sandbox.enter(Policy(), {"file": b""})
             os.execv(sys.executable, [sys.executable, "-c", "import json"])
         except OSError as error:
             os.write(2, f"{error}\n".encode())
