@@ -38,7 +38,7 @@ from pathlib import Path
 import psutil
 
 from resumen.instructor import sandbox
-from resumen.instructor.sandbox import GRACE, MEGABYTE, Policy, Sandbox
+from resumen.instructor.sandbox import MEGABYTE, Policy, Sandbox
 
 ADDRESS = "RESUMEN_FORKSERVER"
 """The environment variable that names the running server's folder, for this process and those it starts."""
@@ -65,6 +65,7 @@ PRELOAD = {
     "ipykernel.kernelapp": "",
     "ipykernel.ipkernel": "",
     "ipykernel.zmqshell": "",
+    "ipykernel.debugger": "",
     "IPython.core.completer": "",
 }
 """Modules, and the names that transformers loads only when they are asked for."""
@@ -430,7 +431,7 @@ class Keeper:
             now = time.monotonic()
             if now - began > policy.submission:
                 self.stop(f"the submission took more than {policy.submission:g} s")
-            if any(now - since > policy.cell + GRACE for since in self.unanswered.values()):
+            if any(now - since > policy.cell + policy.grace for since in self.unanswered.values()):
                 self.stop(f"a cell took more than {policy.cell:g} s and could not be interrupted")
             numbers = [name for name in os.listdir(self.processes) if name.isdigit()]
             if len(numbers) > policy.processes + 2:  # bubblewrap's own two

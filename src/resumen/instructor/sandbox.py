@@ -58,14 +58,12 @@ class Policy:
     """Seconds of processor time of one process."""
     output: int = 32 * MEGABYTE
     """Bytes that the kernel may send: what cells print and show, together."""
-    cell: float = 120
-    """Wall seconds that one cell may take. Execute with this timeout: the kernel is stopped `GRACE` seconds after it."""
+    cell: float = 180
+    """Wall seconds that one cell may take: give whoever executes it the same timeout."""
+    grace: float = 10
+    """Wall seconds that a cell which took too long has to answer the interrupt, before its kernel is killed."""
     submission: float = 900
     """Wall seconds from the kernel's start to its end."""
-
-
-GRACE = 10.0
-"""Wall seconds that a kernel has to answer an interrupt, before it is killed."""
 
 
 # --- what a submission can see ------------------------------------------------------------------------------------------------------
