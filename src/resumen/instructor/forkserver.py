@@ -529,7 +529,7 @@ def run_kernel(request: dict, sockets: dict[int, int], answers: int) -> None:
 
     ipykernel.kernelapp.Heartbeat = Beat
     app = Kernel.instance()
-    app.initialize(request["argv"])
+    app.initialize(["--HistoryManager.enabled=False", *request["argv"]])
     app.start()
     atexit._run_exitfuncs()  # a fork ends with `_exit`, which would skip them
 

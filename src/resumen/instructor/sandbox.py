@@ -74,6 +74,7 @@ SETTINGS = (
     "/etc/alternatives",
     "/etc/fonts",
     "/etc/localtime",
+    "/etc/nsswitch.conf",
     "/sys/devices/system/cpu",  # without it torch's cpuinfo complains on stderr, and a graded cell that does scores 0
 )
 
@@ -89,24 +90,27 @@ def visible() -> list[str]:
     return sorted(folder for folder in folders if not any(folder != other and _inside(folder, other) for other in folders))
 
 
-def command(hidden: Sequence[str] = (), writable: Sequence[str] = ()) -> list[str]:
+def command(hidden: Sequence[str], writable: Sequence[str], info: int, rules: int, hosts: int) -> list[str]:
     """Return the command line that makes the sandbox and waits in it until its standard input is closed.
 
     Args:
         hidden: folders that must not be seen even when they lie in one that is, such as a course under /usr/src.
         writable: paths that get an empty folder in memory of their own, besides `WRITABLE`.
+        info, rules, hosts: descriptors that bubblewrap writes its process to, and reads the seccomp filter and /etc/hosts from.
     """
     line = [shutil.which("bwrap") or "bwrap", "--unshare-ipc", "--unshare-pid", "--unshare-net", "--unshare-uts", "--unshare-cgroup-try"]
     if os.geteuid():
         line += ["--unshare-user", "--uid", "1000", "--gid", "1000"]
-    line += ["--die-with-parent", "--new-session", "--clearenv", "--hostname", "grader", "--proc", "/proc", "--dev", "/dev"]
+    line += ["--die-with-parent", "--new-session", "--clearenv", "--hostname", "localhost", "--proc", "/proc", "--dev", "/dev"]
+    line += ["--info-fd", str(info), "--seccomp", str(rules)]
+    line += ["--perms", "0755", "--dir", "/etc", "--perms", "0644", "--ro-bind-data", str(hosts), "/etc/hosts"]
     for folder in SYSTEM:
         if os.path.islink(folder):
             line += ["--symlink", os.readlink(folder), folder]
         elif os.path.isdir(folder):
             line += ["--ro-bind", folder, folder]
-    for path in SETTINGS:
-        line += ["--ro-bind-try", path, path]
+    for path in filter(os.path.exists, SETTINGS):
+        line += _show(path)
     for folder in (*WRITABLE, *writable):
         line += ["--perms", "1777", "--tmpfs", folder]
     shown = visible()
@@ -121,7 +125,7 @@ def command(hidden: Sequence[str] = (), writable: Sequence[str] = ()) -> list[st
                     line += _show(folder)
             line += ["--remount-ro", secret]
     # What bubblewrap itself made in memory, to hang the rest on, has no limit of size: nobody writes there.
-    return [*line, "--remount-ro", "/dev", "--remount-ro", "/", "--chdir", WORK, "/usr/bin/cat"]
+    return [*line, "--remount-ro", "/dev", "--remount-ro", "/", "--chdir", WORK, "cat"]
 
 
 def _show(folder: str) -> list[str]:
@@ -148,16 +152,19 @@ class Sandbox:
             OSError: with bubblewrap's own words when it fails.
         """
         self.writable = (*WRITABLE, *writable)
+        self.user = _unused_user()
         info, info_end = os.pipe()
         rules, rules_end = os.pipe()
         _write_filter(rules_end)
+        hosts, hosts_end = os.pipe()
+        os.write(hosts_end, b"127.0.0.1 localhost\n::1 localhost\n")
         os.close(rules_end)
-        line = command(hidden, writable)
-        line[1:1] = ["--info-fd", str(info_end), "--seccomp", str(rules)]
-        pipe = subprocess.PIPE
-        self.process = subprocess.Popen(line, pass_fds=[info_end, rules], stdin=pipe, stdout=pipe, stderr=pipe, env={})
-        os.close(info_end)
-        os.close(rules)
+        os.close(hosts_end)
+        line = command(hidden, writable, info_end, rules, hosts)
+        given, pipe = [info_end, rules, hosts], subprocess.PIPE
+        self.process = subprocess.Popen(line, pass_fds=given, stdin=pipe, stdout=pipe, stderr=pipe, env={})
+        for descriptor in given:
+            os.close(descriptor)
         with open(info, "rb") as file:
             told = file.read()
         # What we write comes back as soon as `cat` runs, and that is when every mount is in place.
@@ -205,10 +212,9 @@ class Sandbox:
         _limit(policy)
         if not os.geteuid():
             # A limit on processes does not bind root: become a user that nobody else is.
-            user = _unused_user()
             os.setgroups([])
-            os.setresgid(user, user, user)
-            os.setresuid(user, user, user)
+            os.setresgid(self.user, self.user, self.user)
+            os.setresuid(self.user, self.user, self.user)
         _drop_privileges()
         for name, content in files.items():
             path = Path(WORK, name)
@@ -246,7 +252,7 @@ def adopt_orphans() -> None:
 
 
 def _unused_user() -> int:
-    """Return a user's number that nobody has: one for each process, high above real ones where the machine has so many."""
+    """Return a user's number that nobody has: another for each process that asks, high above real ones where there are so many."""
     first, length = 0, 0
     for line in Path("/proc/self/uid_map").read_text().splitlines():
         start, _, count = map(int, line.split())
