@@ -330,7 +330,7 @@ def read_files(folder: str, policy: Policy) -> dict[str, bytes]:
 
 def why(code: int, seconds: float, policy: Policy | None) -> str:
     """Say why a kernel ended that nobody stopped."""
-    if policy and seconds >= policy.cpu:
+    if policy and (code == -signal.SIGXCPU or seconds >= policy.cpu):
         return f"it used more than {policy.cpu} s of processor time"
     if code >= 0:
         return f"it ended itself, with exit code {code}"

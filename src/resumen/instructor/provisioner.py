@@ -34,7 +34,7 @@ from traitlets import Dict, List, Unicode
 
 from resumen.instructor import forkserver
 from resumen.instructor.sandbox import WORK, Policy
-from resumen.profiles import CourseError
+from resumen.errors import CourseError
 
 WARM, SANDBOX = "resumen-warm", "resumen-sandbox"
 
