@@ -6,7 +6,6 @@ They all run when the first test asks for one, four at a time, as they would in 
 import asyncio
 import os
 import socket
-import sys
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -43,8 +42,14 @@ SLOW = "processor time|KeyboardInterrupt|could not be interrupted"  # whichever 
 ATTACKS = {
     # the host
     "reads the list of users": ("print('LOOT', open('/etc/passwd').read())", "FileNotFoundError"),
-    "lists the instructor's home": ("import os\nassert set(os.listdir({home!r})) == {at_home!r}, 'nothing'\nprint('LOOT')", "FileNotFoundError|nothing"),
-    "changes the course's package": ("import resumen; open(resumen.__file__, 'a').write('#'); print('LOOT')", "OSError|PermissionError"),
+    "lists the instructor's home": (
+        "import os\nassert set(os.listdir({home!r})) == {at_home!r}, 'nothing'\nprint('LOOT')",
+        "FileNotFoundError|nothing",
+    ),
+    "changes the course's package": (
+        "import resumen; open(resumen.__file__, 'a').write('#'); print('LOOT')",
+        "OSError|PermissionError",
+    ),
     "changes a library": ("import json; open(json.__file__, 'a').write('#'); print('LOOT')", "OSError|PermissionError"),
     "reads the environment of the grader": (
         "import os, pathlib\nseen = str(os.environ) + pathlib.Path('/proc/self/environ').read_text()\nassert {secret!r} in seen, 'no secret'\nprint('LOOT')",
@@ -64,21 +69,39 @@ ATTACKS = {
     "writes into the sandbox's first process": ("open('/proc/1/mem', 'r+b'); print('LOOT')", "PermissionError|OSError"),
     "makes a namespace to be root in": (LIBC + "ok(libc.unshare(0x10000000))", "refused"),
     "clones into a namespace": (LIBC + "ok(libc.syscall(56, 0x10000000 | 17, 0, 0, 0, 0))", "refused"),
-    "enters the namespace of another": (LIBC + "import os; ok(libc.setns(os.open('/proc/1/ns/mnt', 0), 0))", "refused|PermissionError"),
+    "enters the namespace of another": (
+        LIBC + "import os; ok(libc.setns(os.open('/proc/1/ns/mnt', 0), 0))",
+        "refused|PermissionError",
+    ),
     "mounts over the package": (LIBC + "ok(libc.mount(b'none', b'/submission', b'tmpfs', 0, None))", "refused"),
     "becomes root": ("import os; os.setuid(0); os.chown('.', 1, 1); print('LOOT')", "PermissionError|OSError"),
-    "makes a device": ("import os, stat; os.mknod('disk', 0o600 | stat.S_IFBLK, os.makedev(254, 0)); print('LOOT')", "PermissionError"),
+    "makes a device": (
+        "import os, stat; os.mknod('disk', 0o600 | stat.S_IFBLK, os.makedev(254, 0)); print('LOOT')",
+        "PermissionError",
+    ),
     "raises its own limits": (
         "import resource; resource.setrlimit(resource.RLIMIT_NPROC, (9999, 9999)); print('LOOT')",
         "ValueError|PermissionError",
     ),
     # the network
-    "calls a server on this machine": ("import socket; socket.create_connection(('127.0.0.1', {port}), 2); print('LOOT')", "ConnectionRefused|OSError"),
+    "calls a server on this machine": (
+        "import socket; socket.create_connection(('127.0.0.1', {port}), 2); print('LOOT')",
+        "ConnectionRefused|OSError",
+    ),
     "calls the world": ("import socket; socket.create_connection(('1.1.1.1', 53), 2); print('LOOT')", "OSError"),
     "asks for a name": ("import socket; socket.getaddrinfo('example.org', 80); print('LOOT')", "gaierror"),
-    "calls an abstract socket": ("import socket; socket.socket(socket.AF_UNIX).connect('\\0{abstract}'); print('LOOT')", "ConnectionRefused"),
-    "calls the warm server": ("import socket; socket.socket(socket.AF_UNIX).connect({server!r}); print('LOOT')", "FileNotFoundError"),
-    "calls the machine's host": ("import socket; socket.socket(40, socket.SOCK_STREAM).connect((2, 1024)); print('LOOT')", "OSError"),
+    "calls an abstract socket": (
+        "import socket; socket.socket(socket.AF_UNIX).connect('\\0{abstract}'); print('LOOT')",
+        "ConnectionRefused",
+    ),
+    "calls the warm server": (
+        "import socket; socket.socket(socket.AF_UNIX).connect({server!r}); print('LOOT')",
+        "FileNotFoundError",
+    ),
+    "calls the machine's host": (
+        "import socket; socket.socket(40, socket.SOCK_STREAM).connect((2, 1024)); print('LOOT')",
+        "OSError",
+    ),
     # the course
     "reads the gradebook": ("print('LOOT', open({gradebook!r}, 'rb').read())", "FileNotFoundError"),
     "changes the gradebook": ("open({gradebook!r}, 'wb').write(b'100'); print('LOOT')", "FileNotFoundError|OSError"),
@@ -92,7 +115,10 @@ ATTACKS = {
         "import os\nfound = [d for d, _, names in os.walk('/') if 'secret_tests.py' in names and not d.startswith('/proc')]\nassert found, 'nowhere'\nprint('LOOT')",
         "nowhere",
     ),
-    "opens the folder above": ("import os; print('LOOT') if os.path.exists('../gradebook.db') else 1/0", "ZeroDivisionError"),
+    "opens the folder above": (
+        "import os; print('LOOT') if os.path.exists('../gradebook.db') else 1/0",
+        "ZeroDivisionError",
+    ),
     # exhaustion
     "fills the memory": ("x = b'x' * (2 << 30); print('LOOT')", "MemoryError"),
     "fills the memory with children": (
@@ -103,16 +129,25 @@ ATTACKS = {
         "import os\nfor n in range(99):\n    f = os.memfd_create('m'); os.write(f, b'x' * (10 << 20))\nprint('LOOT')",
         "PermissionError",
     ),
-    "fills shared memory": ("for n in range(9): open(f'/dev/shm/{{n}}', 'wb').write(b'x' * (8 << 20))\nprint('LOOT')", "No space left"),
+    "fills shared memory": (
+        "for n in range(9): open(f'/dev/shm/{{n}}', 'wb').write(b'x' * (8 << 20))\nprint('LOOT')",
+        "No space left",
+    ),
     "forks without end": ("import os\nwhile True: os.fork()", f"Resource temporarily unavailable|{SLOW}"),
     "starts a thousand threads": (
         "import threading, time\nfor _ in range(1000): threading.Thread(target=time.sleep, args=(9,)).start()\nprint('LOOT')",
         "can't start new thread",
     ),
     "writes one enormous file": ("open('big', 'wb').write(b'x' * (20 << 20)); print('LOOT')", "File too large"),
-    "fills the disk": ("for n in range(99): open(f'{{n}}', 'wb').write(b'x' * (10 << 20))\nprint('LOOT')", "No space left"),
+    "fills the disk": (
+        "for n in range(99): open(f'{{n}}', 'wb').write(b'x' * (10 << 20))\nprint('LOOT')",
+        "No space left",
+    ),
     "makes a million files": ("for n in range(1000000): open(f'{{n}}', 'wb').close()\nprint('LOOT')", "No space left"),
-    "opens files without end": ("kept = [open('/dev/null') for _ in range(5000)]; print('LOOT')", "Too many open files"),
+    "opens files without end": (
+        "kept = [open('/dev/null') for _ in range(5000)]; print('LOOT')",
+        "Too many open files",
+    ),
     "writes outside its folder": ("open('/left-behind', 'w').write('x'); print('LOOT')", "Read-only|Permission"),
     "prints without end": ("while True: print('x' * 1000)", "MB of output"),
     "prints one enormous line": ("print('x' * (40 << 20))", "MB of output"),
@@ -129,8 +164,14 @@ ATTACKS = {
     "leaves": ("import os; os._exit(0)", "ended itself, with exit code 0"),
     "crashes": ("import ctypes; ctypes.string_at(0)", "crashed .SIGSEGV"),
     "aborts": ("import os; os.abort()", "crashed .SIGABRT"),
-    "kills all it can": ("import os; os.kill(-1, 9)\nos.kill(os.getpid(), 9)", "crashed .SIGKILL|ended|PermissionError"),
-    "overflows the stack": ("import sys; sys.setrecursionlimit(10**9)\ndef f(): return f()\nf()", f"crashed|RecursionError|MemoryError|memory|{SLOW}"),
+    "kills all it can": (
+        "import os; os.kill(-1, 9)\nos.kill(os.getpid(), 9)",
+        "crashed .SIGKILL|ended|PermissionError",
+    ),
+    "overflows the stack": (
+        "import sys; sys.setrecursionlimit(10**9)\ndef f(): return f()\nf()",
+        f"crashed|RecursionError|MemoryError|memory|{SLOW}",
+    ),
 }
 
 
@@ -188,7 +229,13 @@ async def run_all(jobs: dict[str, list[str]], folder: Path, kernel: str, timeout
 def course(tmp_path_factory) -> Path:
     """A course with a gradebook, two students, a solution and hidden tests."""
     folder = tmp_path_factory.mktemp("course")
-    for name in ("gradebook.db", "solutions/lab.ipynb", "autograded/bob/lab.ipynb", "autograded/ana/lab.ipynb", "secret_tests.py"):
+    for name in (
+        "gradebook.db",
+        "solutions/lab.ipynb",
+        "autograded/bob/lab.ipynb",
+        "autograded/ana/lab.ipynb",
+        "secret_tests.py",
+    ):
         (folder / name).parent.mkdir(parents=True, exist_ok=True)
         (folder / name).write_text(SECRET)
     (folder / "autograded/ana/data.csv").write_text("a,b\n1,2\n")

@@ -119,7 +119,18 @@ def _start() -> str:
     listener = _listen(f"{folder}/socket")
     environment = {
         name: os.environ[name]
-        for name in ("PATH", "HOME", "USER", "PYTHONPATH", "LANG", "LC_ALL", "TZ", "RESUMEN_PROFILE", "RESUMEN_DATA", "RESUMEN_QUICK")
+        for name in (
+            "PATH",
+            "HOME",
+            "USER",
+            "PYTHONPATH",
+            "LANG",
+            "LC_ALL",
+            "TZ",
+            "RESUMEN_PROFILE",
+            "RESUMEN_DATA",
+            "RESUMEN_QUICK",
+        )
         if name in os.environ
     }
     # Whatever the libraries read when they are imported. Nothing else: a kernel can read the environment that its server began with.
@@ -135,7 +146,7 @@ def _start() -> str:
     os.mkdir(f"{folder}/home")
     with open(f"{folder}/log", "wb") as log:
         _server = subprocess.Popen(
-            [sys.executable, "-m", __name__, folder, str(listener.fileno())],
+            [sys.executable, "-m", __name__, folder, str(listener.fileno()), json.dumps(PRELOAD)],
             stdin=subprocess.PIPE,  # closed when this process ends, however it ends: that is how the server knows
             stdout=subprocess.DEVNULL,
             stderr=log,
@@ -157,10 +168,12 @@ def private_folder() -> str:
 # --- the server ---------------------------------------------------------------------------------------------------------------------
 
 
-def serve(folder: str, listener: socket.socket) -> None:
+def serve(folder: str, listener: socket.socket, preload: dict[str, str]) -> None:
     """Load the libraries, then fork a keeper for each caller until standard input is closed."""
-    for module, names in PRELOAD.items():
-        with contextlib.suppress(ImportError):  # an older or smaller installation loads it when it is needed, or does without
+    for module, names in preload.items():
+        with contextlib.suppress(
+            ImportError
+        ):  # an older or smaller installation loads it when it is needed, or does without
             loaded = importlib.import_module(module)
             for name in names.split():
                 getattr(loaded, name, None)
@@ -262,7 +275,9 @@ def _runtime(request: dict) -> str:
     return os.path.dirname(request["connection"]["ip"])
 
 
-def _give_birth(request: dict, policy: Policy | None, jail: Sandbox | None, files: dict[str, bytes], caller: socket.socket) -> "Keeper":
+def _give_birth(
+    request: dict, policy: Policy | None, jail: Sandbox | None, files: dict[str, bytes], caller: socket.socket
+) -> "Keeper":
     """Make the kernel's sockets, fork it, and wait until it is where it belongs.
 
     Raises:
@@ -319,7 +334,12 @@ def read_files(folder: str, policy: Policy) -> dict[str, bytes]:
     files, total = {}, 0
     for path in sorted(Path(folder).rglob("*")):
         name = path.relative_to(folder)
-        if path.suffix == ".ipynb" or path.is_symlink() or not path.is_file() or any(part.startswith(".") for part in name.parts):
+        if (
+            path.suffix == ".ipynb"
+            or path.is_symlink()
+            or not path.is_file()
+            or any(part.startswith(".") for part in name.parts)
+        ):
             continue
         total += path.stat().st_size
         if total > policy.disk // 2:
@@ -344,7 +364,9 @@ def why(code: int, seconds: float, policy: Policy | None) -> str:
 class Keeper:
     """What a keeper watches while the kernel runs."""
 
-    def __init__(self, kernel: int, policy: Policy | None, processes: int, caller: socket.socket, relays: dict, shell: int):
+    def __init__(
+        self, kernel: int, policy: Policy | None, processes: int, caller: socket.socket, relays: dict, shell: int
+    ):
         """Take note of what to watch.
 
         Args:
@@ -394,7 +416,9 @@ class Keeper:
                     os.killpg(self.kernel, number)
         self.stop(LEFT)
 
-    async def relay(self, path: str, is_shell: bool, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+    async def relay(
+        self, path: str, is_shell: bool, reader: asyncio.StreamReader, writer: asyncio.StreamWriter
+    ) -> None:
         """Pass one connection on to the kernel's socket at the path, and back."""
         try:
             kernel_reader, kernel_writer = await asyncio.open_unix_connection(path)
@@ -437,7 +461,10 @@ class Keeper:
             if len(numbers) > policy.processes + 2:  # bubblewrap's own two
                 self.stop(f"it started more than {policy.processes} processes")
             # Counting what processes share takes time; without sharing it can only be more.
-            if self._memory(numbers, shared=True) > policy.memory and self._memory(numbers, shared=False) > policy.memory:
+            if (
+                self._memory(numbers, shared=True) > policy.memory
+                and self._memory(numbers, shared=False) > policy.memory
+            ):
                 self.stop(f"it used more than {policy.memory // MEGABYTE} MB of memory")
 
     def _memory(self, numbers: list[str], shared: bool) -> int:
@@ -495,9 +522,10 @@ def run_kernel(request: dict, sockets: dict[int, int], answers: int) -> None:
     os.environ.update(request["env"], **{ANSWERS: str(answers)})
     if os.environ.get("TZ"):
         time.tzset()
-    import numpy
-
-    numpy.random.seed()  # a fork would draw what its sisters draw; Python's own generator takes care of itself
+    if "numpy" in sys.modules:
+        sys.modules[
+            "numpy"
+        ].random.seed()  # a fork would draw what its sisters draw; Python's own generator takes care of itself
     del sys.path[0]
     sys.argv = ["ipykernel_launcher", *request["argv"]]
     import zmq
@@ -535,4 +563,4 @@ def run_kernel(request: dict, sockets: dict[int, int], answers: int) -> None:
 
 
 if __name__ == "__main__":
-    serve(sys.argv[1], socket.socket(fileno=int(sys.argv[2])))
+    serve(sys.argv[1], socket.socket(fileno=int(sys.argv[2])), json.loads(sys.argv[3]))

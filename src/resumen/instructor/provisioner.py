@@ -32,9 +32,9 @@ from pathlib import Path
 from jupyter_client.provisioning import LocalProvisioner
 from traitlets import Dict, List, Unicode
 
+from resumen.errors import CourseError
 from resumen.instructor import forkserver
 from resumen.instructor.sandbox import WORK, Policy
-from resumen.errors import CourseError
 
 WARM, SANDBOX = "resumen-warm", "resumen-sandbox"
 
@@ -103,8 +103,8 @@ class Forked:
         self.returncode: int | None = None
         self.reason = ""
         self._buffer = b""
-        self._socket = forkserver.connect()
         try:
+            self._socket = forkserver.connect()
             self._socket.sendall(json.dumps(request).encode() + b"\n")
             answer = self._message(START)
         except OSError:
@@ -112,7 +112,6 @@ class Forked:
         if answer is None:
             answer = {"error": f"no answer in {START} s"}
         if "pid" not in answer:
-            self._socket.close()
             words = answer.get("error") or _last_line(Path(os.environ[forkserver.ADDRESS], "log"))
             raise CourseError(f"The warm server started no kernel: {words}.")
         self.pid: int = answer["pid"]
@@ -201,7 +200,9 @@ class WarmProvisioner(LocalProvisioner):
         }
         request = {
             "connection": connection,
-            "argv": [part for part in cmd if part.startswith("--")],  # the rest says how to start Python, and where the connection file is
+            "argv": [
+                part for part in cmd if part.startswith("--")
+            ],  # the rest says how to start Python, and where the connection file is
             "cwd": os.path.abspath(kwargs.get("cwd") or os.getcwd()),
             **self._surroundings(dict(kwargs.get("env") or os.environ)),
         }

@@ -86,8 +86,12 @@ def visible() -> list[str]:
     libraries = [sys.prefix, sys.base_prefix, *site.getsitepackages(), str(Path(resumen.__file__).parent)]
     if site.ENABLE_USER_SITE:
         libraries.append(site.getusersitepackages())
-    folders = {path(folder) for folder in libraries if os.path.isdir(folder) for path in (os.path.abspath, os.path.realpath)}
-    return sorted(folder for folder in folders if not any(folder != other and _inside(folder, other) for other in folders))
+    folders = {
+        path(folder) for folder in libraries if os.path.isdir(folder) for path in (os.path.abspath, os.path.realpath)
+    }
+    return sorted(
+        folder for folder in folders if not any(folder != other and _inside(folder, other) for other in folders)
+    )
 
 
 def command(hidden: Sequence[str], writable: Sequence[str], info: int, rules: int, hosts: int) -> list[str]:
@@ -98,11 +102,28 @@ def command(hidden: Sequence[str], writable: Sequence[str], info: int, rules: in
         writable: paths that get an empty folder in memory of their own, besides `WRITABLE`.
         info, rules, hosts: descriptors that bubblewrap writes its process to, and reads the seccomp filter and /etc/hosts from.
     """
-    line = [shutil.which("bwrap") or "bwrap", "--unshare-ipc", "--unshare-pid", "--unshare-net", "--unshare-uts", "--unshare-cgroup-try"]
+    line = [
+        shutil.which("bwrap") or "bwrap",
+        "--unshare-ipc",
+        "--unshare-pid",
+        "--unshare-net",
+        "--unshare-uts",
+        "--unshare-cgroup-try",
+    ]
     if os.geteuid():
         # Any other number, and bubblewrap makes a second user namespace, which nobody can enter the others from. It gives no rights.
         line += ["--unshare-user", "--uid", "0", "--gid", "0"]
-    line += ["--die-with-parent", "--new-session", "--clearenv", "--hostname", "localhost", "--proc", "/proc", "--dev", "/dev"]
+    line += [
+        "--die-with-parent",
+        "--new-session",
+        "--clearenv",
+        "--hostname",
+        "localhost",
+        "--proc",
+        "/proc",
+        "--dev",
+        "/dev",
+    ]
     line += ["--info-fd", str(info), "--seccomp", str(rules)]
     line += ["--perms", "0755", "--dir", "/etc", "--perms", "0644", "--ro-bind-data", str(hosts), "/etc/hosts"]
     for folder in SYSTEM:
@@ -328,7 +349,9 @@ def _filter() -> tuple[ctypes.CDLL, int]:
         rule(name, errno.EPERM)
     for flag in (CLONE_NEWNS, CLONE_NEWCGROUP, CLONE_NEWUTS, CLONE_NEWIPC, CLONE_NEWUSER, CLONE_NEWPID, CLONE_NEWNET):
         rule("clone", errno.EPERM, _Comparison(0, masked_equal, flag, flag))
-    rule("clone3", errno.ENOSYS)  # its flags lie in memory, where a filter cannot look: the C library falls back to clone
+    rule(
+        "clone3", errno.ENOSYS
+    )  # its flags lie in memory, where a filter cannot look: the C library falls back to clone
     # Kernels and torch.distributed talk to themselves over the loopback, which is all that the namespace has. Other families may not
     # know namespaces at all: AF_VSOCK reaches a virtual machine's host.
     for family in range(64):
@@ -349,7 +372,9 @@ def _separate() -> None:
 
     bubblewrap's own two are such. A kernel without Landlock does without: there is nothing to gain from them.
     """
-    makes_devices = (ctypes.c_uint64 * 1)(1 << 6 | 1 << 11)  # a domain must forbid something: what nobody here can do anyway
+    makes_devices = (ctypes.c_uint64 * 1)(
+        1 << 6 | 1 << 11
+    )  # a domain must forbid something: what nobody here can do anyway
     domain = _libc.syscall(444, ctypes.byref(makes_devices), ctypes.c_size_t(8), 0)  # landlock_create_ruleset
     if domain >= 0:
         _libc.syscall(446, domain, 0)  # landlock_restrict_self
