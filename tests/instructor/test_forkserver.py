@@ -2,6 +2,7 @@
 
 import json
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -139,6 +140,55 @@ def test_nbclient_finds_it_by_name_and_figures_are_drawn(name):
     )
     NotebookClient(notebook, kernel_name=name, timeout=60).execute()
     assert any("image/png" in output.get("data", {}) for output in notebook.cells[0].outputs)
+
+
+SAME = """
+import pandas; pandas.DataFrame({f"a long name {n}": [n] * 3 for n in range(9)})
+import pandas; print(pandas.DataFrame({f"a long name {n}": [n] * 3 for n in range(9)}))
+from transformers.utils import logging; logging.get_logger("transformers.tests").warning("a warning")
+import logging; logging.getLogger("mine").warning("a warning")
+import warnings; warnings.warn("a warning")
+from tqdm.auto import tqdm; type(tqdm(range(2), disable=True)).__module__
+import sys; print("bad", file=sys.stderr); sys.__stderr__ is sys.stderr
+import os, time; os.write(2, b"worse"); time.sleep(1)
+from datasets import Dataset; Dataset.from_dict({"a": [1]}).map(lambda row: row)
+from resumen.setup import setup; setup("stage1_corpus")
+from resumen.modeling import load_checkpoint; len(load_checkpoint())
+import pickle; C = type("C", (), {"__module__": "__main__"}); pickle.loads(pickle.dumps(C())).__class__ is C
+print(__name__, sys.argv[0].endswith("ipykernel_launcher.py"), sys.path[0] == "", "get_ipython" in globals())
+input("?")
+!echo shell
+1 / 0
+""".strip().splitlines()
+
+
+@both
+def test_a_kernel_shows_what_a_cold_one_shows(name, tmp_path, monkeypatch):
+    """Scores depend on it: a graded cell that writes to stderr has none."""
+    monkeypatch.delenv("PYTEST_CURRENT_TEST")  # ipykernel captures less when it sees it
+
+    def outputs(kernel_name):
+        notebook = nbformat.v4.new_notebook(cells=[nbformat.v4.new_code_cell(line) for line in SAME])
+        NotebookClient(
+            notebook,
+            kernel_name=kernel_name,
+            timeout=120,
+            allow_errors=True,
+            resources={"metadata": {"path": str(tmp_path)}},
+        ).execute()
+        text = [
+            re.sub(
+                r"0x\w+|\b[0-9a-f]{32}\b|/tmp/\S+|[\d.,?]+ ?\w+/s|ipykernel_\d+|\d\d:\d\d|[\d.]+ [µnm]?s",
+                "…",
+                str(cell.outputs),
+            )
+            for cell in notebook.cells
+        ]
+        return dict(zip(SAME, text, strict=True))
+
+    warm, cold = outputs(name), outputs("python3")
+    for line in SAME:
+        assert warm[line] == cold[line], line
 
 
 # --- everything dies with the job ---------------------------------------------------------------------------------------------------

@@ -246,7 +246,6 @@ def course(tmp_path_factory) -> Path:
 def kernels(course):
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("GRADER_TOKEN", SECRET)
-        patch.delenv("RESUMEN_FORKSERVER", raising=False)
         with kernelspecs(TIGHT, hidden=[course]):
             yield
 

@@ -18,10 +18,11 @@ send `{"signal"}`, and gets `{"exit", "reason"}` when all is over. `provisioner`
 
 import asyncio
 import atexit
+import builtins
 import contextlib
 import functools
 import gc
-import importlib
+import importlib.util
 import json
 import os
 import select
@@ -47,6 +48,11 @@ ANSWERS = "RESUMEN_ANSWERS_FD"
 """The environment variable that tells a kernel the number of its extra listening socket; outside it is `answers` in the runtime folder."""
 
 PRELOAD = {
+    "ipykernel.kernelapp": "",
+    "ipykernel.ipkernel": "",
+    "ipykernel.zmqshell": "",
+    "ipykernel.debugger": "",
+    "ipywidgets": "",
     "torch": "",
     "transformers": "AutoConfig AutoModelForSeq2SeqLM AutoTokenizer DataCollatorForSeq2Seq EvalPrediction GenerationConfig MT5Config "
     "MT5ForConditionalGeneration PreTrainedTokenizerFast PrinterCallback Seq2SeqTrainer Seq2SeqTrainingArguments T5Tokenizer "
@@ -62,11 +68,6 @@ PRELOAD = {
     "resumen.plots": "",
     "resumen.training": "",
     "resumen.baselines": "",
-    "ipykernel.kernelapp": "",
-    "ipykernel.ipkernel": "",
-    "ipykernel.zmqshell": "",
-    "ipykernel.debugger": "",
-    "IPython.core.completer": "",
 }
 """Modules, and the names that transformers loads only when they are asked for."""
 
@@ -170,13 +171,13 @@ def private_folder() -> str:
 
 def serve(folder: str, listener: socket.socket, preload: dict[str, str]) -> None:
     """Load the libraries, then fork a keeper for each caller until standard input is closed."""
-    for module, names in preload.items():
-        with contextlib.suppress(
-            ImportError
-        ):  # an older or smaller installation loads it when it is needed, or does without
-            loaded = importlib.import_module(module)
-            for name in names.split():
-                getattr(loaded, name, None)
+    with _as_if_in_a_kernel():
+        for module, names in preload.items():
+            # What a smaller installation lacks, or an older one calls otherwise, is loaded when it is needed.
+            with contextlib.suppress(ImportError):
+                loaded = importlib.import_module(module)
+                for name in names.split():
+                    getattr(loaded, name, None)
     threads = len(os.listdir("/proc/self/task"))
     if threads > 1:
         sys.exit(f"a library started {threads - 1} threads when it was imported, and a fork copies none of them")
@@ -199,6 +200,46 @@ def serve(folder: str, listener: socket.socket, preload: dict[str, str]) -> None
                 keep(caller, folder)
         caller.close()
     shutil.rmtree(folder, ignore_errors=True)
+
+
+class Standard:
+    """Stands for `sys.stdout` or `sys.stderr`, whatever that is at the moment.
+
+    A library that keeps the stream which it found when it was loaded, as every handler of `logging` does, then writes to the kernel's.
+    """
+
+    def __init__(self, name: str):
+        self._name = name
+
+    def __getattr__(self, attribute: str):
+        stream = getattr(sys, self._name)
+        return getattr(getattr(sys, f"__{self._name}__") if stream is self else stream, attribute)
+
+    def close(self) -> None:
+        """Stay open: absl's handler closes what it does not know for a standard stream."""
+
+
+@contextlib.contextmanager
+def _as_if_in_a_kernel():
+    """Let libraries that look around when they are loaded (pandas, tqdm, ipywidgets) find what they would find in a notebook.
+
+    Otherwise tables have another width there, and progress bars are text on stderr.
+    """
+    import IPython
+    from IPython.core import getipython
+
+    sys.stdout, sys.stderr = Standard("stdout"), Standard("stderr")
+    real = getipython.get_ipython
+    shells = [type("ZMQInteractiveShell", (), {"kernel": None, "config": {"IPKernelApp": {}}})()]
+
+    def get_ipython():  # some keep this function, so it has to be right later as well
+        return shells[0] if shells else real()
+
+    IPython.get_ipython = getipython.get_ipython = builtins.get_ipython = get_ipython
+    yield
+    shells.clear()
+    IPython.get_ipython = getipython.get_ipython = real
+    del builtins.get_ipython
 
 
 @contextlib.contextmanager
@@ -301,11 +342,16 @@ def _give_birth(
                     sandbox.die_with_parent(keeper)
                     os.chdir(request["cwd"])
                 processes = os.open("/proc", os.O_RDONLY | os.O_DIRECTORY)
-            except OSError as error:
-                theirs.sendall(str(error).encode())
+                listening = {port: each.fileno() for port, each in inside.items()}
+                app = make_kernel(request, listening, answers.fileno(), kept=[theirs.fileno(), processes])
+            except Exception as error:
+                theirs.sendall(f"{type(error).__name__}: {error}".encode())
                 return
             socket.send_fds(theirs, [b"\0"], [processes])
-            run_kernel(request, {port: each.fileno() for port, each in inside.items()}, answers.fileno())
+            theirs.close()
+            os.close(processes)
+            app.start()
+            atexit._run_exitfuncs()  # a fork ends with `_exit`, which would skip them
     theirs.close()
     word, descriptors, _, _ = socket.recv_fds(ours, 1 << 12, 1)
     ours.close()
@@ -497,13 +543,14 @@ class Keeper:
 # --- the kernel ---------------------------------------------------------------------------------------------------------------------
 
 
-def run_kernel(request: dict, sockets: dict[int, int], answers: int) -> None:
-    """Be an IPython kernel until told to stop.
+def make_kernel(request: dict, sockets: dict[int, int], answers: int, kept: list[int]):
+    """Become an IPython kernel that has yet to be started.
 
     Args:
         request: what the caller sent.
         sockets: port of the connection -> descriptor of the socket that already listens for it.
         answers: descriptor of the extra listening socket.
+        kept: descriptors that stay open besides those; all others are closed.
     """
     os.setsid()
     for number in (signal.SIGINT, signal.SIGTERM, signal.SIGCHLD, signal.SIGPIPE):
@@ -512,7 +559,7 @@ def run_kernel(request: dict, sockets: dict[int, int], answers: int) -> None:
     null = os.open(os.devnull, os.O_RDWR)
     for standard in range(3):
         os.dup2(null, standard)
-    kept = {0, 1, 2, *sockets.values(), answers}
+    kept = {0, 1, 2, *sockets.values(), answers, *kept}
     for name in os.listdir("/proc/self/fd"):
         if int(name) not in kept:
             with contextlib.suppress(OSError):
@@ -526,8 +573,9 @@ def run_kernel(request: dict, sockets: dict[int, int], answers: int) -> None:
         sys.modules[
             "numpy"
         ].random.seed()  # a fork would draw what its sisters draw; Python's own generator takes care of itself
+    sys.stdout, sys.stderr = sys.__stdout__, sys.__stderr__  # until ipykernel puts its own in their place
     del sys.path[0]
-    sys.argv = ["ipykernel_launcher", *request["argv"]]
+    sys.argv = [importlib.util.find_spec("ipykernel_launcher").origin, *request["argv"]]
     import zmq
     from ipykernel.heartbeat import Heartbeat
     from ipykernel.kernelapp import IPKernelApp
@@ -558,8 +606,7 @@ def run_kernel(request: dict, sockets: dict[int, int], answers: int) -> None:
     ipykernel.kernelapp.Heartbeat = Beat
     app = Kernel.instance()
     app.initialize(["--HistoryManager.enabled=False", *request["argv"]])
-    app.start()
-    atexit._run_exitfuncs()  # a fork ends with `_exit`, which would skip them
+    return app
 
 
 if __name__ == "__main__":
