@@ -191,7 +191,7 @@ def test_a_kernel_shows_what_a_cold_one_shows(name, tmp_path, monkeypatch):
         assert warm[line] == cold[line], line
 
 
-# --- everything dies with the job ---------------------------------------------------------------------------------------------------
+# --- everything dies with the job -------------------------------------------------------------------------------------
 
 LEAVE_SOMETHING = """
 import os, time
@@ -276,7 +276,7 @@ def test_reasons_are_words():
     assert forkserver.why(-9, 61, Policy(cpu=60)) == "it used more than 60 s of processor time"
 
 
-# --- other programs -----------------------------------------------------------------------------------------------------------------
+# --- other programs ---------------------------------------------------------------------------------------------------
 
 
 @both
@@ -319,7 +319,7 @@ def test_the_request_is_plain_data():
     assert json.loads(json.dumps(Policy().__dict__)) == Policy().__dict__
 
 
-# --- without its server (last: the next would have to start another) ------------------------------------------------------------
+# --- without its server (last: the next would have to start another) --------------------------------------------------
 
 
 def test_a_server_that_died_is_replaced(monkeypatch):
