@@ -155,11 +155,13 @@ def _read_json(data: bytes, name: str) -> tuple[dict, list[Fault]]:
         if text.count("�") > letters:  # not some spoilt letters, but another encoding
             text = data.decode("cp1252", "replace")
         faults.append(Fault(f"{name} is not in UTF-8", REPAIR, "some letters are guesses, so look at your accents"))
+    if text.endswith("\0"):  # after a power cut
+        faults.append(Fault(f"{name} ends in zeros", REPAIR, "they were cut off"))
     text = text.strip("\ufeff\0 \t\r\n")
     try:
         notebook = _loads(text, faults, name)
     except json.JSONDecodeError as error:
-        if "\0" in text[:4096] or "�" in text[:256]:
+        if any(unicodedata.category(letter) in ("Cc", "Cn", "Co", "Cs") for letter in re.sub(r"\s", "", text[:1024])):
             raise CourseError(f"{name} is not a notebook but a binary file: take the .ipynb file itself.") from None
         cause = "the marks of a merge" if re.search(r"^(<{7}|>{7}) ", text, re.M) else "an unfinished download?"
         raise CourseError(

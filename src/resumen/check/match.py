@@ -100,9 +100,12 @@ def _take_apart(released: nbformat.NotebookNode, cells: list[Cell]) -> tuple[lis
     # Those who miss the cell below a question write into the question.
     answered = {claim for cell, claim in zip(cells, claims, strict=True) if claim is not None and _is_written(released.cells[claim]) and _attempt(cell, released.cells[claim])}
     questions = {place - 1 for place, cell in enumerate(released.cells) if _is_written(cell) and place not in answered}
+    paragraphs = "\n\n".join(["", *(texts[place] for place, cell in enumerate(released.cells) if cell.cell_type == "markdown"), ""])
     apart, faults = [], []
     for cell, own in zip(cells, claims, strict=True):
         text = plain(cell.source)
+        if own is None and cell.kind != "code" and f"\n\n{text}\n\n" in paragraphs:
+            continue  # Deepnote cuts prose into paragraphs
         found = [
             place
             for place, other in texts.items()
@@ -422,9 +425,10 @@ def _assemble(
 ) -> nbformat.NotebookNode:
     """Return the released notebook with the student's answers, prose and own cells in it."""
     fills = {place: choice.cells for place, choice in choices.items()}
-    for index, place in enumerate(claims):
-        if place is not None and place not in fills and not grading_of(released.cells[place]) and place not in support:
-            fills[place] = [index]
+    for index, place in enumerate(claims):  # prose, and code that no test stands on, are the student's as well
+        is_free = place is not None and not grading_of(released.cells[place]) and place not in support
+        if is_free and plain(cells[index].source) != plain(released.cells[place].source):
+            fills.setdefault(place, [index])
     own = _own_cells(released, cells, claims, choices, fills)
     mended = nbformat.from_dict({**released, "cells": []})
     for place in range(-1, len(released.cells)):
