@@ -166,7 +166,9 @@ def saved_by_deepnote(notebook, released):
             cells.append({**cell, "id": f"d{number}", "metadata": metadata})
         else:
             for part, text in enumerate(cell["source"].split("\n\n")):
-                cells.append(prose(text, id=f"d{number}-{part}", metadata={**metadata, "deepnote_cell_type": "text-cell-p"}))
+                cells.append(
+                    prose(text, id=f"d{number}-{part}", metadata={**metadata, "deepnote_cell_type": "text-cell-p"})
+                )
     notebook["cells"] = cells
 
 
@@ -437,7 +439,12 @@ def format_3(notebook, released):
         if cell["cell_type"] == "code":
             old |= {"input": old.pop("source"), "language": "python", "collapsed": False, "prompt_number": 1}
         cells.append(old)
-    return {"metadata": {"name": ""}, "nbformat": 3, "nbformat_minor": 0, "worksheets": [{"cells": cells, "metadata": {}}]}
+    return {
+        "metadata": {"name": ""},
+        "nbformat": 3,
+        "nbformat_minor": 0,
+        "worksheets": [{"cells": cells, "metadata": {}}],
+    }
 
 
 def format_3_damaged(notebook, released):

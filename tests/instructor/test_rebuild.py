@@ -95,15 +95,94 @@ def test_refused_scores_nothing_and_says_why(source, released):
         assert cell.source == (original.source if is_test(cell) else stubs[cell.id])
 
 
-def places(notebook, *names):
-    ids = [cell.id for cell in notebook.cells]
-    return [ids.index(name) for name in names]
+def around(notebook, source):
+    """Return, for the student's own code, the id of the cell that it stands below, with its text."""
+    mine = {cell.id for cell in notebook.cells} - {cell.id for cell in source.cells}
+    below, placed = "", []
+    for cell in notebook.cells:
+        if cell.id in mine and cell.cell_type == "code":
+            placed.append((below, cell.source))
+        elif cell.id not in mine:
+            below = cell.id
+    return placed
 
 
-def own(notebook):
-    """The student's own cells, by the cell above each."""
-    above = dict(zip(notebook.cells[1:], notebook.cells, strict=False)) if False else {}
-    for upper, lower in zip(notebook.cells, notebook.cells[1:], strict=False):
-        if STUDENT in lower.metadata.get("tags", []) and lower.cell_type == "code":
-            above[upper.id] = lower.source
-    return above
+@pytest.mark.parametrize(
+    ("mangle", "placed"),
+    [
+        (mangled.own_cells, [("deduplicate-story", mangled.HELPER)]),
+        (mangled.foreign_cell, [("deduplicate", "print('pasted')")]),
+        (mangled.split_below_a_helper, [("deduplicate-story", mangled.HELPER)]),
+        (mangled.split_above_a_trial, [("deduplicate", "deduplicate(3)")]),
+        # A helper goes up with the answer that it stands above.
+        (mangled.answer_moved, [("deduplicate-story", mangled.HELPER)]),
+        (mangled.all_answers_at_the_end, [("clean-text-story", "import itertools")]),
+    ],
+    ids=lambda value: getattr(value, "__name__", ""),
+)
+def test_helpers_stay_near_their_neighbour(mangle, placed, source, released, student):
+    notebook, _ = rebuild(source, mangled.mangled(mangle, student, released))
+    assert around(notebook, source) == placed
+
+
+def test_changed_tools_run_before_the_originals(source, released, student):
+    """What a student imports is there, and the tests stand on the instructor's tools."""
+    notebook, _ = rebuild(source, mangled.mangled(mangled.tools_changed, student, released))
+    (imports, imported), (tools, changed) = around(notebook, source)
+    assert (imports, tools) == ("lab1-setup", "lab1-tools-text")
+    assert "import itertools" in imported and "return None" in changed
+
+
+def test_changed_tests_are_not_run(source, released, student):
+    notebook, _ = rebuild(source, mangled.mangled(mangled.tests_changed, student, released))
+    assert not around(notebook, source)
+    assert "assert True" in notebook.cells[-1].source
+    assert notebook.cells[-1].cell_type == "markdown"
+
+
+def test_functions_cut_in_two_are_whole_again(source, released, student, answers):
+    for mangle in (mangled.split_in_the_function, mangled.split_in_the_function_by_colab):
+        notebook, (sentence,) = rebuild(source, mangled.mangled(mangle, student, released))
+        assert not around(notebook, source)
+        assert sentence == "Cells 26 and 27 are one answer cell, deduplicate: they were joined."
+
+
+def test_no_answer_is_the_stub_and_never_the_solution(source, released):
+    notebook, sentences = rebuild(source, json.dumps(released).encode())
+    assert sentences == []
+    stubs = {cell["id"]: cell["source"] for cell in released["cells"]}
+    for cell in notebook.cells:
+        assert is_test(cell) or cell.source == stubs[cell.id]
+    nothing = {"cells": [cell for cell in released["cells"] if not cell["id"] == "deduplicate"]}
+    notebook, sentences = rebuild(source, json.dumps(nothing).encode())
+    assert {cell.id: cell.source for cell in notebook.cells}["deduplicate"] == stubs["deduplicate"]
+    assert "The answer cell deduplicate is missing: it counts as not attempted." in sentences
+
+
+def test_pictures_of_a_written_answer_stay_apart(source, released, student):
+    """Jupyter calls every pasted picture image.png."""
+    notebook = json.loads(json.dumps(student))
+    mangled.written_split(notebook, released)
+    for name, picture in (("written", "aGk="), ("split", "YnllCg==")):
+        cell = mangled.by_id(notebook)[name]
+        cell["source"] += " ![](attachment:image.png)"
+        cell["attachments"] = {"image.png": {"image/png": picture}}
+    rebuilt, _ = rebuild(source, json.dumps(notebook).encode())
+    written = next(cell for cell in rebuilt.cells if cell.id == "written")
+    assert sorted(picture["image/png"] for picture in written.attachments.values()) == ["YnllCg==", "aGk="]
+    assert all(f"attachment:{name})" in written.source for name in written.attachments)
+
+
+def test_quizzes_and_projects(root):
+    """An answer may be a variable; a project's own code is the student's."""
+    for stage, name in (("stage3_rouge_baseline", "quiz"), ("capstone", "project"), ("premier", "project")):
+        source = nbformat.read(root / "solutions" / stage / f"{name}.ipynb", as_version=4)
+        answers = {cell.id: MARKER.sub("", cell.source).strip() for cell in source.cells if is_answer(cell)}
+        notebook = json.loads(nbformat.writes(source))
+        for cell in notebook["cells"]:
+            cell["source"] = answers.get(cell["id"], "".join(cell["source"]))
+            cell["metadata"] = {}
+            del cell["id"]
+        rebuilt, sentences = rebuild(source, json.dumps(notebook).encode())
+        assert_rebuilt(rebuilt, source, {name: plain(text) for name, text in answers.items()})
+        assert sentences

@@ -138,7 +138,9 @@ def _read_json(data: bytes, name: str) -> tuple[dict, list[Fault]]:
     """Return what a file in JSON holds, and what is wrong with its letters."""
     start = data[:4096].lstrip(b"\xef\xbb\xbf \t\r\n")
     if not data.strip(b"\xef\xbb\xbf \t\r\n\0"):
-        raise CourseError(f"{name} is empty: take an earlier copy, or the released notebook, and write your answers in.")
+        raise CourseError(
+            f"{name} is empty: take an earlier copy, or the released notebook, and write your answers in."
+        )
     for beginning, kind in KINDS_OF_FILE.items():
         if start.startswith(beginning):
             raise CourseError(f"{name} is not a notebook but {kind}: take the .ipynb file itself.")
@@ -238,7 +240,9 @@ def _invalid(notebook: dict) -> str:
 
     cells = []
     for number, cell in enumerate(notebook["cells"], start=1):
-        lacking = [name for name, kind in (("metadata", dict), ("source", (str, list))) if not isinstance(cell.get(name), kind)]
+        lacking = [
+            name for name, kind in (("metadata", dict), ("source", (str, list))) if not isinstance(cell.get(name), kind)
+        ]
         if cell.get("cell_type") == "code" and not isinstance(cell.get("outputs"), list):
             lacking.append("outputs")
         if cell.get("cell_type") not in ("code", "markdown", "raw"):

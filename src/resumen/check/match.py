@@ -67,7 +67,9 @@ def mend(
     }
     # Prose that stands where a written answer belongs may stand there in any notebook.
     known = [place for place in claims if place is not None and grading_of(released.cells[place])]
-    if not known and not any(choice.cells for place, choice in choices.items() if released.cells[place].cell_type == "code"):
+    if not known and not any(
+        choice.cells for place, choice in choices.items() if released.cells[place].cell_type == "code"
+    ):
         raise CourseError("This notebook has no answer and no test cell of the lab: is it the right file?")
     support = _support(released)
     for place in range(len(released.cells)):
@@ -94,47 +96,55 @@ def _refuse_others(released: nbformat.NotebookNode, cells: list[Cell]) -> None:
 
 def _take_apart(released: nbformat.NotebookNode, cells: list[Cell]) -> tuple[list[Cell], list[Fault]]:
     """Split the cells that hold others of the released notebook: editors can merge cells."""
-    texts = {place: plain(cell.source) for place, cell in enumerate(released.cells)}
-    names = {name for cell in released.cells if (name := _defined(cell))}
     claims = _claims(released, cells)
-    # Those who miss the cell below a question write into the question.
-    answered = {claim for cell, claim in zip(cells, claims, strict=True) if claim is not None and _is_written(released.cells[claim]) and _attempt(cell, released.cells[claim])}
-    questions = {place - 1 for place, cell in enumerate(released.cells) if _is_written(cell) and place not in answered}
-    paragraphs = "\n\n".join(["", *(texts[place] for place, cell in enumerate(released.cells) if cell.cell_type == "markdown"), ""])
+    texts = {place: plain(cell.source) for place, cell in enumerate(released.cells) if not is_answer(cell)}
+    prose = [text for place, text in texts.items() if released.cells[place].cell_type == "markdown"]
+    paragraphs = "\n\n".join(["", *prose, ""])
+    questions = _unanswered_questions(released, cells, claims)
+    names = {name for cell in released.cells if (name := _defined(cell))}
     apart, faults = [], []
     for cell, own in zip(cells, claims, strict=True):
         text = plain(cell.source)
         if own is None and cell.kind != "code" and f"\n\n{text}\n\n" in paragraphs:
             continue  # Deepnote cuts prose into paragraphs
-        found = [
+        inside = [
             place
             for place, other in texts.items()
             if len(other) >= LEAST_MERGED and other != text and f"\n{other}\n" in f"\n{text}\n"
         ]
-        has_answer = own in found and (_names(cell) & names or own in questions)
-        if not set(found) - {own} and not has_answer:
+        # Who adds a line to a tool or a note to a story has merged nothing, unless there is an answer in it.
+        has_answer = own in inside and (_names(cell) & names or own in questions)
+        if not set(inside) - {own} and not has_answer:
             apart.append(cell)
             continue
-        faults.append(
-            Fault(f"Cell {cell.number} holds several cells in one", f"split it, or {REPAIR}", "it was taken apart")
-        )
-        pieces = [(text, None)]
-        for place in sorted(found, key=lambda place: -len(texts[place])):
+        what = f"Cell {cell.number} holds several cells in one"
+        faults.append(Fault(what, f"split it, or {REPAIR}", "it was taken apart"))
+        pieces: list[tuple[str, int | None]] = [(text, None)]
+        for place in sorted(inside, key=lambda place: -len(texts[place])):
             pieces = [piece for old in pieces for piece in _cut(*old, texts[place], place)]
-        # The cell's own name stays with what is left of it, unless its own text is one of the pieces.
-        named = own is None or own in found
+        # The cell's own names stay with the first piece that is the student's, unless they belong to another piece.
+        names_left = {} if own is None or own in inside else {"ids": cell.ids, "grading": cell.grading}
         for piece, place in pieces:
             if place is not None:
                 original = released.cells[place]
                 known = {"ids": frozenset({original.id}), "grading": dict(grading_of(original)) or None}
                 apart.append(cell.piece(piece, kind=original.cell_type, attachments={}, **known))
-            elif not named:
-                apart.append(cell.piece(piece))
-                named = True
-            elif piece.strip():
+            else:
                 kind = "code" if _names(cell.piece(piece)) & names else cell.kind
-                apart.append(cell.piece(piece, kind=kind, ids=frozenset(), grading=None))
+                apart.append(cell.piece(piece, **({"kind": kind, "ids": frozenset(), "grading": None} | names_left)))
+                names_left = {}
     return apart, faults
+
+
+def _unanswered_questions(released: nbformat.NotebookNode, cells: list[Cell], claims: list[int | None]) -> set[int]:
+    """Return the places above written answers that are not there: some write into the question."""
+    written = {place for place, cell in enumerate(released.cells) if is_answer(cell) and cell.cell_type != "code"}
+    answered = {
+        claim
+        for cell, claim in zip(cells, claims, strict=True)
+        if claim in written and _attempt(cell, released.cells[claim])
+    }
+    return {place - 1 for place in written - answered}
 
 
 def _cut(text: str, place: int | None, other: str, other_place: int) -> list[tuple[str, int | None]]:
@@ -154,7 +164,9 @@ def _claims(released: nbformat.NotebookNode, cells: list[Cell]) -> list[int | No
     for place, cell in enumerate(released.cells):
         by_text.setdefault(plain(cell.source), []).append(place)
     claims = [
-        None if _is_set_aside(cell) else by_grade.get(cell.grade_id, next(map(by_id.get, cell.ids & by_id.keys()), None))
+        None
+        if _is_set_aside(cell)
+        else by_grade.get(cell.grade_id, next(map(by_id.get, cell.ids & by_id.keys()), None))
         for cell in cells
     ]
     for index, cell in enumerate(cells):
@@ -169,7 +181,7 @@ def _choose(released: nbformat.NotebookNode, place: int, cells: list[Cell], clai
     original = released.cells[place]
     name = _defined(original)
     mine = [index for index, claim in enumerate(claims) if claim == place and _attempt(cells[index], original)]
-    if _is_written(original):
+    if original.cell_type != "code":
         return Choice(mine) if mine else _choose_by_place(released, place, cells, claims)
     definers = [index for index in mine if name in _names(cells[index])]
     is_guess = bool(name) and not definers
@@ -206,7 +218,9 @@ def _joined(cells: list[Cell], claims: list[int | None], pick: int, halves: set[
 
     def is_half(index: int) -> bool:
         cell = cells[index]
-        is_own_end = claims[index] is None and cell.kind == "code" and bool(re.match(r"\s*?^[ \t]+\S", cell.source, re.M))
+        is_own_end = (
+            claims[index] is None and cell.kind == "code" and bool(re.match(r"\s*?^[ \t]+\S", cell.source, re.M))
+        )
         return index in halves or is_own_end
 
     first = last = pick
@@ -223,7 +237,9 @@ def _joined(cells: list[Cell], claims: list[int | None], pick: int, halves: set[
     return some if _parses(text) or not _parses(cells[pick].source) else [pick]
 
 
-def _choose_by_place(released: nbformat.NotebookNode, place: int, cells: list[Cell], claims: list[int | None]) -> Choice:
+def _choose_by_place(
+    released: nbformat.NotebookNode, place: int, cells: list[Cell], claims: list[int | None]
+) -> Choice:
     """Return the written answer that has no name: prose of the student's own that stands where the answer belongs."""
     before = [index for index, claim in enumerate(claims) if claim is not None and claim < place]
     after = [index for index, claim in enumerate(claims) if claim is not None and claim > place]
@@ -245,10 +261,6 @@ def _attempt(cell: Cell, original: nbformat.NotebookNode) -> int:
     if cell.is_blank or plain(cell.source) == plain(original.source):
         return 0
     return 1 if re.search(rf"^\s*{STUB}\b", cell.source, re.M) else 2
-
-
-def _is_written(cell: nbformat.NotebookNode) -> bool:
-    return is_answer(cell) and cell.cell_type != "code"
 
 
 def _defined(cell: nbformat.NotebookNode) -> str | None:
@@ -347,7 +359,7 @@ def _faults(
         return [Fault(f"The {what} {name} is missing", f"copy it from the released lab, or {REPAIR}", done)]
     same = [index for index in claimed if plain(cells[index].source) == plain(original.source)]
     counts = (choice.cells if choice else []) or same or claimed
-    cell = cells[counts[-1]]
+    cell = cells[[index for index in counts if index in claimed][-1]]
     where = f"Cell {cell.number} ({what} {name})"
     faults = []
     if choice and len(choice.cells) > 1:
@@ -392,9 +404,7 @@ def _foreign(released: nbformat.NotebookNode, cells: list[Cell], claims: list[in
     ]
 
 
-def _moved(
-    released: nbformat.NotebookNode, claims: list[int | None], choices: dict[int, Choice]
-) -> list[Fault]:
+def _moved(released: nbformat.NotebookNode, claims: list[int | None], choices: dict[int, Choice]) -> list[Fault]:
     """Return the sentence about answers and tests in another order, if they are."""
     order = []
     for place, cell in enumerate(released.cells):
@@ -477,7 +487,9 @@ def _own_cells(
         elif original is not None and (is_test(original) or plain(cell.source) == plain(original.source)):
             behind = claim
         elif original is not None and claim not in choices and original.cell_type == "code":
-            own.setdefault(claim - 1, []).append(index)  # a change of what the tests stand on: the original runs after it
+            own.setdefault(claim - 1, []).append(
+                index
+            )  # a change of what the tests stand on: the original runs after it
             behind = claim
         else:
             # A helper goes with the answer below it, if that moves up.
