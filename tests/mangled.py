@@ -482,7 +482,7 @@ def latin_1(notebook, released):
 
 def some_spoilt_letters(notebook, released):
     """has letters that are no UTF-8"""
-    return json.dumps(notebook, ensure_ascii=False).encode().replace("## Hand in".encode(), b"## Hand in \xe9\xff")
+    return json.dumps(notebook, ensure_ascii=False).encode().replace(b"## Hand in", b"## Hand in \xe9\xff")
 
 
 def raw_line_breaks(notebook, released):

@@ -153,7 +153,7 @@ def test_no_answer_is_the_stub_and_never_the_solution(source, released):
     stubs = {cell["id"]: cell["source"] for cell in released["cells"]}
     for cell in notebook.cells:
         assert is_test(cell) or cell.source == stubs[cell.id]
-    nothing = {"cells": [cell for cell in released["cells"] if not cell["id"] == "deduplicate"]}
+    nothing = {"cells": [cell for cell in released["cells"] if cell["id"] != "deduplicate"]}
     notebook, sentences = rebuild(source, json.dumps(nothing).encode())
     assert {cell.id: cell.source for cell in notebook.cells}["deduplicate"] == stubs["deduplicate"]
     assert "The answer cell deduplicate is missing: it counts as not attempted." in sentences
