@@ -9,7 +9,9 @@ from small_lab import STAGE, released
 from typer.testing import CliRunner
 
 from resumen import cli
+from resumen.check import match
 from resumen.check import notebook as check
+from resumen.check.cells import read_cells
 from resumen.errors import CourseError
 
 MY_DOUBLE = "def double(number):\n    return 2 * number"
@@ -53,11 +55,13 @@ def by_id(notebook):
 
 
 def cells_of(notebook):
-    return [check._read_cell(number, cell) for number, cell in enumerate(notebook["cells"], start=1)]
+    return read_cells(json.dumps(notebook).encode())[0]
 
 
 def mend(lab, student):
-    return check.mend(lab, cells_of(student))
+    cells, faults = read_cells(json.dumps(student).encode())
+    mended, more = match.mend(lab, cells)
+    return mended, [str(fault) for fault in (*faults, *more)]
 
 
 def answers(notebook):
@@ -141,7 +145,7 @@ def pictures_in_written_answers(notebook):
     first = {**copy.deepcopy(answer), "id": "earlier", "source": "Un borrador: ![image.png](attachment:image.png)"}
     first["attachments"] = {"image.png": {"image/png": "YnllCg=="}}
     notebook["cells"].insert(notebook["cells"].index(answer), first)
-    return ["written) is there more than once"]
+    return ["Cells 11 and 12 are one answer cell, written"]
 
 
 def grade_id_twice(notebook):
@@ -165,7 +169,7 @@ def answer_in_a_new_cell(notebook):
     own = {**copy.deepcopy(answer), "id": "new", "metadata": {}}
     notebook["cells"].insert(notebook["cells"].index(answer) + 1, own)
     answer["source"] = by_id(released())["shout"].source
-    return ["more than once", "lost its nbgrader metadata"]
+    return ["The answer to shout stands in cell 9, and not in its answer cell"]
 
 
 def retyped(notebook):
@@ -203,7 +207,6 @@ DAMAGE = [
     deleted_tests,
     setup_changed,
     report_deleted,
-    pictures_in_written_answers,
     grade_id_twice,
     two_answers,
     answer_in_a_new_cell,
@@ -262,23 +265,36 @@ def test_picture_in_the_written_answer_stays(lab, student):
     assert by_id(mended)["written"].attachments == picture
 
 
+def test_written_answer_in_two_cells_is_whole(lab, student):
+    words = pictures_in_written_answers(student)
+    mended, faults = mend(lab, student)
+    assert [sentence.split(":")[0] for sentence in faults] == words
+    written = by_id(mended)["written"]
+    assert "Un borrador" in written.source and written.source.endswith(MY_WORDS)
+    assert sorted(picture["image/png"] for picture in written.attachments.values()) == ["YnllCg==", "aGk="]
+    assert mend(lab, json.loads(nbformat.writes(mended))) == (mended, [])
+
+
 def test_pictures_that_are_set_aside_keep_apart(lab, student):
-    pictures_in_written_answers(student)
+    """A picture has no place in the tests."""
+    for number, picture in enumerate(("aGk=", "YnllCg==")):
+        tests = copy.deepcopy(by_id(lab)["double-tests"])
+        tests |= {"cell_type": "markdown", "id": f"picture-{number}", "source": f"See {number}"}
+        student["cells"].append({**tests, "attachments": {"image.png": {"image/png": picture}}})
     mended, _ = mend(lab, student)
-    assert by_id(mended)["written"].attachments == {"image.png": {"image/png": "aGk="}}
-    ((name, picture),) = mended.cells[-1].attachments.items()
-    assert picture == {"image/png": "YnllCg=="}
-    assert f"](<attachment:{name}>)" in mended.cells[-1].source
+    aside = mended.cells[-1]
+    assert [picture["image/png"] for picture in aside.attachments.values()] == ["aGk=", "YnllCg=="]
+    assert all(f"](<attachment:{name}>)" in aside.source for name in aside.attachments)
 
 
 @pytest.mark.parametrize(
     ("text", "words"),
     [
         (None, "not found"),
-        ("", "stops being JSON in line 1"),
+        ("", "is empty"),
         ('{"cells": [\n<<<<<<< HEAD', "stops being JSON in line 2"),
-        ("<html>", "stops being JSON"),
-        (b"\xff\xfe\x00", "UTF-8"),
+        ("<html>", "a web page"),
+        (b"\xff\xfe\x00", "stops being JSON in line 1"),
         ("[1, 2]", "no cells"),
         ('{"answer": 42}', "no cells"),
         ('{"cells": [3]}', "no cells"),

@@ -64,6 +64,8 @@ class Cell:
         ids: the names that it carries.
         grading: nbgrader's metadata: None if it has none, {} if they are no mapping.
         attachments: its pictures, as nbformat keeps them.
+        outputs: what it showed.
+        count: when it was run, as the kernel counts.
     """
 
     number: int
@@ -72,6 +74,8 @@ class Cell:
     ids: frozenset[str] = frozenset()
     grading: dict | None = field(default=None, hash=False)
     attachments: dict = field(default_factory=dict, hash=False)
+    outputs: list[dict] = field(default_factory=list, hash=False)
+    count: int | None = None
 
     @property
     def is_blank(self) -> bool:
@@ -206,6 +210,8 @@ def _read_cell(number: int, cell: dict) -> Cell:
         frozenset(name for name in ids if isinstance(name, str)),
         None if "nbgrader" not in metadata else grading if isinstance(grading, dict) else {},
         _attachments(cell.get("attachments")),
+        [output for output in cell.get("outputs") or () if isinstance(output, dict)],
+        cell["execution_count"] if isinstance(cell.get("execution_count"), int) else None,
     )
 
 

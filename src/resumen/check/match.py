@@ -110,7 +110,10 @@ def _take_apart(released: nbformat.NotebookNode, cells: list[Cell]) -> tuple[lis
         inside = [
             place
             for place, other in texts.items()
-            if len(other) >= LEAST_MERGED and other != text and f"\n{other}\n" in f"\n{text}\n"
+            if (place == own or place not in claims)  # what was merged is no longer there
+            and len(other) >= LEAST_MERGED
+            and other != text
+            and f"\n{other}\n" in f"\n{text}\n"
         ]
         # Who adds a line to a tool or a note to a story has merged nothing, unless there is an answer in it.
         has_answer = own in inside and (_names(cell) & names or own in questions)
