@@ -17,6 +17,11 @@ HELPER = "def folded(text):\n    return ' '.join((text or '').split()).casefold(
 OLD = {"grade": False, "grade_id": "old-q1", "locked": False, "solution": True, "schema_version": 1}
 
 
+def without_markers(source: str) -> str:
+    """Return an answer of the instructor's as a student would have typed it."""
+    return re.sub(r"^\s*### (BEGIN|END) SOLUTION\n?", "", source, flags=re.MULTILINE).strip()
+
+
 def by_id(notebook: dict) -> dict[str, dict]:
     return {cell["id"]: cell for cell in notebook["cells"] if isinstance(cell, dict) and "id" in cell}
 

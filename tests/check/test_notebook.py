@@ -433,3 +433,76 @@ def test_missing_file_costs_one_sentence(tmp_path, monkeypatch, capsys):
     with pytest.raises(SystemExit, match="1"):
         cli.main()
     assert "not found" in capsys.readouterr().err
+
+
+# What nobody may lose -----------------------------------------------------------------------------------------------------
+
+
+def test_half_an_emoji_costs_one_sentence(file, student, labs):
+    """No file in UTF-8 can hold it. The student's own stays as a backup."""
+    by_id(student)["double"]["source"] += "  # \ud83d"
+    path = file(student)
+    before = path.read_bytes()
+    result = command(path, "--labs", labs, "--no-run")
+    assert result.exit_code == 1
+    assert [line[:30] for line in result.output.splitlines()] == ["Cell 4 holds half a character,"]
+    assert path.read_bytes() == before
+    assert command(path, "--labs", labs, "--no-run", "--repair").exit_code == 0
+    assert path.with_name("lab.backup.ipynb").read_bytes() == before
+    assert answers(nbformat.read(path, as_version=4)) == [f"{MY_DOUBLE}  # �", MY_SHOUT, MY_WORDS]
+
+
+@pytest.mark.parametrize("written", [0, 1], ids=["backup", "notebook"])
+def test_full_disk_costs_nothing(file, student, labs, monkeypatch, written):
+    """Whichever of the two files does not fit, the student's is as it was, and no part of another lies beside it."""
+    metadata_lost(student)
+    path = file(student)
+    before = path.read_bytes()
+    synced = []
+
+    def full(number):
+        synced.append(number)
+        if len(synced) > written:
+            raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr("os.fsync", full)
+    result = command(path, "--labs", labs, "--no-run", "--repair")
+    assert isinstance(result.exception, CourseError)
+    assert "No space left on device" in str(result.exception)
+    assert path.read_bytes() == before
+    assert {other.read_bytes() for other in path.parent.iterdir()} == {before}
+
+
+def test_links_and_rights_stay(file, student, labs, tmp_path):
+    metadata_lost(student)
+    path = file(student)
+    path.chmod(0o600)
+    link = tmp_path / STAGE / "link.ipynb"
+    link.symlink_to(path)
+    assert command(link, "--labs", labs, "--no-run", "--repair").exit_code == 0
+    assert link.is_symlink()
+    assert path.stat().st_mode & 0o777 == 0o600
+    assert answers(nbformat.read(path, as_version=4)) == [MY_DOUBLE, MY_SHOUT, MY_WORDS]
+
+
+def test_other_line_ends_are_no_change(lab, student):
+    for cell in student["cells"]:
+        cell["source"] = cell["source"].replace("\n", "\r\n")
+    mended, faults = mend(lab, student)
+    assert faults == []
+    assert answers(mended) == [MY_DOUBLE, MY_SHOUT, MY_WORDS]
+
+
+@pytest.mark.parametrize("own", ["helper above", "trial below"])
+def test_split_cell(lab, student, own):
+    """JupyterLab's Split Cell gives both halves the metadata: the half that defines the function is the answer."""
+    answer = by_id(student)["double"]
+    half = {**copy.deepcopy(answer), "id": "half", "source": "def twice(n):\n    return n + n" if own == "helper above" else "double(4)"}
+    at = student["cells"].index(answer)
+    student["cells"].insert(at if own == "helper above" else at + 1, half)
+    mended, (fault,) = mend(lab, student)
+    assert "(answer cell double) is there more than once, also as cell" in fault
+    ids = [cell.id for cell in mended.cells]
+    assert answers(mended) == [MY_DOUBLE, MY_SHOUT, MY_WORDS]
+    assert ids.index("half") - ids.index("double") == (-1 if own == "helper above" else 1)
+    assert "nbgrader" not in by_id(mended)["half"].metadata

@@ -1,7 +1,6 @@
 """The notebook to grade is the instructor's, the answers in it are the student's, whatever happened to the file between them."""
 
 import json
-import re
 
 import mangled
 import nbformat
@@ -11,8 +10,6 @@ from resumen.check.cells import plain
 from resumen.errors import CourseError
 from resumen.instructor.rebuild import STUDENT, rebuild, refused
 from resumen.notebooks import is_answer, is_test
-
-MARKER = re.compile(r"^\s*### (BEGIN|END) SOLUTION\n?", re.MULTILINE)
 
 
 @pytest.fixture(scope="module")
@@ -28,7 +25,7 @@ def released(root):
 @pytest.fixture(scope="module")
 def answers(source):
     """The reference's answers, by cell."""
-    code = {cell.id: MARKER.sub("", cell.source).strip() for cell in source.cells if is_answer(cell)}
+    code = {cell.id: mangled.without_markers(cell.source) for cell in source.cells if is_answer(cell)}
     return {**code, "written": "Con tres palabras quedan menos reseñas.\n\nSo a model may copy more."}
 
 
@@ -177,7 +174,7 @@ def test_quizzes_and_projects(root):
     """An answer may be a variable; a project's own code is the student's."""
     for stage, name in (("stage3_rouge_baseline", "quiz"), ("capstone", "project"), ("premier", "project")):
         source = nbformat.read(root / "solutions" / stage / f"{name}.ipynb", as_version=4)
-        answers = {cell.id: MARKER.sub("", cell.source).strip() for cell in source.cells if is_answer(cell)}
+        answers = {cell.id: mangled.without_markers(cell.source) for cell in source.cells if is_answer(cell)}
         notebook = json.loads(nbformat.writes(source))
         for cell in notebook["cells"]:
             cell["source"] = answers.get(cell["id"], "".join(cell["source"]))
