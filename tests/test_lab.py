@@ -45,7 +45,17 @@ def test_what_a_library_never_wrote_is_wrong(answer):
     assert why.startswith("Your code raised NotImplementedError")
 
 
-VALUES = [np.zeros(3), np.array(["a", "b"]), torch.zeros(2), pd.DataFrame({"a": [1]}), "text", 1, None, [1, "a"], {"a": 1}]
+VALUES = [
+    np.zeros(3),
+    np.array(["a", "b"]),
+    torch.zeros(2),
+    pd.DataFrame({"a": [1]}),
+    "text",
+    1,
+    None,
+    [1, "a"],
+    {"a": 1},
+]
 
 
 @pytest.mark.parametrize("got", VALUES, ids=lambda value: type(value).__name__)

@@ -497,7 +497,11 @@ def test_other_line_ends_are_no_change(lab, student):
 def test_split_cell(lab, student, own):
     """JupyterLab's Split Cell gives both halves the metadata: the half that defines the function is the answer."""
     answer = by_id(student)["double"]
-    half = {**copy.deepcopy(answer), "id": "half", "source": "def twice(n):\n    return n + n" if own == "helper above" else "double(4)"}
+    half = {
+        **copy.deepcopy(answer),
+        "id": "half",
+        "source": "def twice(n):\n    return n + n" if own == "helper above" else "double(4)",
+    }
     at = student["cells"].index(answer)
     student["cells"].insert(at if own == "helper above" else at + 1, half)
     mended, (fault,) = mend(lab, student)
