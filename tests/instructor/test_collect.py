@@ -293,7 +293,7 @@ class TestFindSubmissions:
         ]
 
     def test_folders_in_a_folder(self, tmp_path):
-        put(tmp_path, **{f"download/{name}/work/lab.ipynb": notebook("stage1_corpus") for name in ("ana", "eva")})
+        put(tmp_path, **{f"download/{name}/mine/lab.ipynb": notebook("stage1_corpus") for name in ("ana", "eva")})
         assert {student for student, *_ in self.find(tmp_path)[0]} == {"ana", "eva"}
 
     def test_names_that_lie(self, tmp_path):

@@ -112,7 +112,7 @@ def read_cells(data: bytes, name: str = "The file") -> tuple[list[Cell], list[Fa
     cells = notebook.get("cells")
     if isinstance(notebook.get("worksheets"), list):  # the formats of before 2015
         sheets = [sheet for sheet in notebook["worksheets"] if isinstance(sheet, dict)]
-        cells = [cell for sheet in sheets for cell in sheet.get("cells") or ()]
+        cells = [cell for sheet in sheets for cell in _list(sheet.get("cells"))]
         faults.append(Fault(f"{name} is in a format of before 2015", REPAIR, "it was brought into today's"))
     if not isinstance(cells, list) or not any(isinstance(cell, dict) for cell in cells):
         raise CourseError(f"{name} is JSON, but not a notebook: it has no cells, so take the right file.")
@@ -205,14 +205,18 @@ def _read_cell(number: int, cell: dict) -> Cell:
     ids = [cell.get("id"), metadata.get("id")]
     return Cell(
         number,
-        kind if isinstance(kind, str) else "raw",
+        kind if isinstance(kind, str) and re.fullmatch(r"[\w-]{1,20}", kind) else "raw",
         text.replace("\r\n", "\n").replace("\r", "\n"),
         frozenset(name for name in ids if isinstance(name, str)),
         None if "nbgrader" not in metadata else grading if isinstance(grading, dict) else {},
         _attachments(cell.get("attachments")),
-        [output for output in cell.get("outputs") or () if isinstance(output, dict)],
+        [output for output in _list(cell.get("outputs")) if isinstance(output, dict)],
         cell["execution_count"] if isinstance(cell.get("execution_count"), int) else None,
     )
+
+
+def _list(value) -> list:
+    return value if isinstance(value, list) else []
 
 
 def _attachments(value) -> dict:

@@ -382,7 +382,7 @@ def _faults(
         faults.append(Fault(f"{where} has other nbgrader metadata than the released lab", REPAIR, "they were put back"))
     if not choice and not same and (grading or is_support):
         advice = "write in answer cells and in cells of your own only; --repair puts the original back"
-        done = "the original was put back" if grading else "yours ran first, then the original"
+        done = "the original was put back" if grading else "yours runs first, then the original"
         faults.append(Fault(f"{where} was changed", advice, done))
     return faults
 
