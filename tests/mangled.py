@@ -6,6 +6,7 @@ takes its place: another notebook, or bytes. Its docstring ends the sentence "th
 
 import copy
 import json
+import random
 import re
 
 TASK = "deduplicate"
@@ -583,9 +584,43 @@ REFUSED = {
     b'{"cells": [{"cell_type": "code", "source": "1 + 1"}]}': "is it the right file?",
     b'{"cells": [{"cell_type": "code", "source": "setup(\'stage4_trainer\')"}]}': "the notebook of stage4_trainer",
     b'{"cells": [{"cell_type": "code", "source": "' + b"x" * (6 * 2**20) + b'"}]}': "6 MB of text",
+    b'{"cells": [' + b"{}, " * 100_000 + b"{}]}": "100,001 cells",
     b" " * (101 * 2**20): "larger than 100 MB",
 }
 """What is no notebook of this lab, and words of the reason."""
+
+VALUES = [None, True, -1, 1.5, 10**30, "", "x", "\ud83d", [], ["a", None, 3], {}, {"a": 1}, {"nbgrader": {}}, [[]]]
+
+
+def spoil(notebook: dict, rng: random.Random) -> bytes:
+    """Return a file with some values replaced, lost, repeated or shuffled, and now and then cut off or overwritten."""
+    notebook = copy.deepcopy(notebook)
+    for _ in range(rng.choice((1, 2, 5, 30))):
+        holder, key = rng.choice([*_places(notebook)])
+        change = rng.randrange(4)
+        if change == 0:
+            holder[key] = rng.choice(VALUES)
+        elif change == 1:
+            del holder[key]
+        elif isinstance(holder, list):
+            rng.shuffle(holder) if change == 2 else holder.insert(key, copy.deepcopy(rng.choice(holder)))
+        else:
+            holder[rng.choice(list(holder))] = holder[key]
+        if not notebook:
+            break
+    data = bytearray(json.dumps(notebook).encode())
+    if rng.random() < 0.1:
+        data = data[: rng.randrange(len(data))]
+    for _ in range(5 if rng.random() < 0.1 else 0):
+        data[rng.randrange(len(data)) : 1] = bytes([rng.randrange(256)])
+    return bytes(data)
+
+
+def _places(value):
+    """Yield (holder, key) of everything in a JSON value."""
+    for key, inner in value.items() if isinstance(value, dict) else enumerate(value) if isinstance(value, list) else ():
+        yield value, key
+        yield from _places(inner)
 
 
 def mangled(mangle, notebook: dict, released: dict) -> bytes:

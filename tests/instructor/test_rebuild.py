@@ -1,6 +1,8 @@
 """The notebook to grade is the instructor's, the answers in it are the student's, whatever happened to the file between them."""
 
 import json
+import random
+import time
 
 import mangled
 import nbformat
@@ -80,6 +82,36 @@ def test_refusals_say_why(data, source):
         rebuild(source, data)
     assert mangled.REFUSED[data] in str(caught.value)
     assert "\n" not in str(caught.value)
+
+
+def test_whatever_is_in_the_file(source, student):
+    """Fifty spoilt files: each is rebuilt, or refused in one sentence."""
+    originals = [cell.id for cell in source.cells]
+    refusals = 0
+    for seed in range(50):
+        try:
+            notebook, sentences = rebuild(source, mangled.spoil(student, random.Random(seed)))
+        except CourseError as error:
+            sentences = [str(error)]
+            refusals += 1
+        else:
+            nbformat.validate(notebook)
+            assert [cell.id for cell in notebook.cells if cell.id in originals] == originals
+        assert not any("\n" in sentence for sentence in sentences)
+    assert refusals < 25
+
+
+@pytest.mark.parametrize(
+    "text", ["\n", "    \n", "(", "x = 1\n", "def deduplicate(", '"', "%", "\t", "raise NotImplementedError "]
+)
+def test_no_text_holds_up_the_class(text, source, student):
+    """Patterns that go back and forth over a text take hours for one of some megabytes."""
+    notebook = json.loads(json.dumps(student))
+    mangled.insert_below(notebook, mangled.TASK, mangled.code(text * (1_000_000 // len(text)), id="big"))
+    notebook["cells"] += [mangled.code("1", id=f"own-{number}") for number in range(300)]
+    began = time.process_time()
+    rebuild(source, json.dumps(notebook).encode())
+    assert time.process_time() - began < 10
 
 
 def test_refused_scores_nothing_and_says_why(source, released):

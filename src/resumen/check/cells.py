@@ -16,6 +16,8 @@ MOST_BYTES = 100 * 2**20
 MOST_TEXT = 5 * 2**20
 """Characters that the cells may hold together: a hundred times what a lab holds."""
 
+MOST_CELLS = 2000
+
 KINDS_OF_FILE = {
     b"PK\x03\x04": "a zip archive",
     b"\x1f\x8b": "a compressed archive",
@@ -116,6 +118,8 @@ def read_cells(data: bytes, name: str = "The file") -> tuple[list[Cell], list[Fa
         faults.append(Fault(f"{name} is in a format of before 2015", REPAIR, "it was brought into today's"))
     if not isinstance(cells, list) or not any(isinstance(cell, dict) for cell in cells):
         raise CourseError(f"{name} is JSON, but not a notebook: it has no cells, so take the right file.")
+    if len(cells) > MOST_CELLS:
+        raise CourseError(f"{name} has {len(cells):,} cells: keep those of the lab and some of your own, and try again.")
     read = []
     for number, cell in enumerate(cells, start=1):
         if isinstance(cell, dict):

@@ -97,6 +97,7 @@ def _refuse_others(released: nbformat.NotebookNode, cells: list[Cell]) -> None:
 def _take_apart(released: nbformat.NotebookNode, cells: list[Cell]) -> tuple[list[Cell], list[Fault]]:
     """Split the cells that hold others of the released notebook: editors can merge cells."""
     claims = _claims(released, cells)
+    claimed = set(claims)
     texts = {place: plain(cell.source) for place, cell in enumerate(released.cells) if not is_answer(cell)}
     prose = [text for place, text in texts.items() if released.cells[place].cell_type == "markdown"]
     paragraphs = "\n\n".join(["", *prose, ""])
@@ -110,7 +111,7 @@ def _take_apart(released: nbformat.NotebookNode, cells: list[Cell]) -> tuple[lis
         inside = [
             place
             for place, other in texts.items()
-            if (place == own or place not in claims)  # what was merged is no longer there
+            if (place == own or place not in claimed)  # what was merged is no longer there
             and len(other) >= LEAST_MERGED
             and other != text
             and f"\n{other}\n" in f"\n{text}\n"
@@ -186,7 +187,7 @@ def _choose(released: nbformat.NotebookNode, place: int, cells: list[Cell], clai
     mine = [index for index, claim in enumerate(claims) if claim == place and _attempt(cells[index], original)]
     if original.cell_type != "code":
         return Choice(mine) if mine else _choose_by_place(released, place, cells, claims)
-    definers = [index for index in mine if name in _names(cells[index])]
+    definers = [index for index in mine if name in _names(cells[index]) | _imported(cells[index])]
     is_guess = bool(name) and not definers
     if is_guess:
         # An answer in a cell of the student's own, or in the cell of another task.
@@ -221,10 +222,8 @@ def _joined(cells: list[Cell], claims: list[int | None], pick: int, halves: set[
 
     def is_half(index: int) -> bool:
         cell = cells[index]
-        is_own_end = (
-            claims[index] is None and cell.kind == "code" and bool(re.match(r"\s*?^[ \t]+\S", cell.source, re.M))
-        )
-        return index in halves or is_own_end
+        begins_inside = next(filter(str.strip, cell.source.split("\n")))[0] in " \t"
+        return index in halves or (claims[index] is None and cell.kind == "code" and begins_inside)
 
     first = last = pick
     while first > 0 and (cells[first - 1].is_blank or first - 1 in halves):
@@ -255,7 +254,7 @@ def _choose_by_place(
         for index in range(start + 1, end)
         if claims[index] is None and not cells[index].is_blank and not _is_set_aside(cells[index])
     ]
-    written = [index for index in gap if cells[index].kind != "code" or not _parses(cells[index].source)]
+    written = [index for index in gap if cells[index].kind != "code" or _is_prose(cells[index].source)]
     return Choice(written, is_guess=bool(written))
 
 
@@ -263,7 +262,7 @@ def _attempt(cell: Cell, original: nbformat.NotebookNode) -> int:
     """Return 0 for a cell that is blank or as released, 1 if the stub is still in it, 2 for an answer."""
     if cell.is_blank or plain(cell.source) == plain(original.source):
         return 0
-    return 1 if re.search(rf"^\s*{STUB}\b", cell.source, re.M) else 2
+    return 1 if re.search(rf"^[ \t]*{STUB}\b", cell.source, re.M) else 2
 
 
 def _defined(cell: nbformat.NotebookNode) -> str | None:
@@ -282,8 +281,18 @@ def _names(cell: Cell) -> set[str]:
     return set() if _is_set_aside(cell) else {max(pair) for pair in _NAME.findall(cell.source)}
 
 
+def _imported(cell: Cell) -> set[str]:
+    return {
+        name for line in re.findall(r"^(?:from .+ )?import .+$", cell.source, re.M) for name in re.findall(r"\w+", line)
+    }
+
+
 def _is_set_aside(cell: Cell) -> bool:
     return cell.source.startswith(SET_ASIDE.splitlines()[0])
+
+
+def _is_prose(source: str) -> bool:
+    return not _parses(source) and not re.search(r"^[ \t]*[%!]", source, re.M)
 
 
 def _parses(source: str) -> bool:
