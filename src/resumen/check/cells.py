@@ -138,7 +138,7 @@ def read_cells(data: bytes, name: str = "The file") -> tuple[list[Cell], list[Fa
             f"{name} has {size >> 20} MB of text in its cells: put data into files, keep the code, and try again."
         )
     if not faults and (why := _invalid(notebook)):
-        faults.append(Fault(f"{name} is not as notebooks are: {why}", REPAIR, "it was put right"))
+        faults.append(Fault(f"{name} is damaged ({why})", REPAIR, "it was put right"))
     return read, faults
 
 
