@@ -119,7 +119,9 @@ def read_cells(data: bytes, name: str = "The file") -> tuple[list[Cell], list[Fa
     if not isinstance(cells, list) or not any(isinstance(cell, dict) for cell in cells):
         raise CourseError(f"{name} is JSON, but not a notebook: it has no cells, so take the right file.")
     if len(cells) > MOST_CELLS:
-        raise CourseError(f"{name} has {len(cells):,} cells: keep those of the lab and some of your own, and try again.")
+        raise CourseError(
+            f"{name} has {len(cells):,} cells: keep those of the lab and some of your own, and try again."
+        )
     read = []
     for number, cell in enumerate(cells, start=1):
         if isinstance(cell, dict):

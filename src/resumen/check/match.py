@@ -5,6 +5,7 @@ the hidden tests and runs it. An answer is known by nbgrader's id, by the cell's
 """
 
 import ast
+import itertools
 import re
 from collections.abc import Iterable
 from dataclasses import dataclass, field
@@ -41,6 +42,31 @@ class Choice:
     is_guess: bool = False
 
 
+@dataclass
+class _Matched:
+    """A student's cells beside the released notebook.
+
+    Attributes:
+        released: the notebook as students got it.
+        cells: the student's, those that were merged taken apart.
+        claims: for each of them, its place in the released notebook by its names or its text; None if it has none.
+        choices: for each place of an answer, what fills it.
+        support: places of ungraded code that the tests stand on.
+    """
+
+    released: nbformat.NotebookNode
+    cells: list[Cell]
+    claims: list[int | None]
+    choices: dict[int, Choice]
+    support: set[int]
+
+    def claimed(self, place: int) -> list[int]:
+        return [index for index, claim in enumerate(self.claims) if claim == place]
+
+    def numbers(self, indexes: list[int]) -> str:
+        return " and ".join(map(str, sorted({self.cells[index].number for index in indexes})))
+
+
 def mend(
     released: nbformat.NotebookNode, cells: list[Cell], heading: str = SET_ASIDE
 ) -> tuple[nbformat.NotebookNode, list[Fault]]:
@@ -71,12 +97,10 @@ def mend(
         choice.cells for place, choice in choices.items() if released.cells[place].cell_type == "code"
     ):
         raise CourseError("This notebook has no answer and no test cell of the lab: is it the right file?")
-    support = _support(released)
+    matched = _Matched(released, cells, claims, choices, _support(released))
     for place in range(len(released.cells)):
-        faults += _faults(released, place, cells, claims, choices.get(place), place in support)
-    faults += _foreign(released, cells, claims)
-    faults += _moved(released, claims, choices)
-    return _assemble(released, cells, claims, choices, support, heading), faults
+        faults += _faults(matched, place)
+    return _assemble(matched, heading), [*faults, *_foreign(matched), *_moved(matched)]
 
 
 def stages_named(cells: Iterable) -> list[str]:
@@ -349,23 +373,17 @@ def _bound(tree: ast.AST) -> set[str]:
 # What is wrong ------------------------------------------------------------------------------------------------------------
 
 
-def _faults(
-    released: nbformat.NotebookNode,
-    place: int,
-    cells: list[Cell],
-    claims: list[int | None],
-    choice: Choice | None,
-    is_support: bool,
-) -> list[Fault]:
+def _faults(matched: _Matched, place: int) -> list[Fault]:
     """Return what is wrong with one cell of the released notebook."""
-    original, grading = released.cells[place], grading_of(released.cells[place])
+    cells, choice = matched.cells, matched.choices.get(place)
+    original, grading = matched.released.cells[place], grading_of(matched.released.cells[place])
     if original.cell_type != "code" and not grading:
         return []  # nothing depends on prose
+    if choice and choice.is_guess:
+        return [_guess(matched, place)]
     what = "answer cell" if choice else "test cell" if grading else "cell"
     name = grading.get("grade_id", original.id)
-    claimed = [index for index, claim in enumerate(claims) if claim == place]
-    if choice and choice.is_guess:
-        return [_guess(original, name, cells, claimed, choice)]
+    claimed = matched.claimed(place)
     if not claimed:
         done = "it counts as not attempted" if choice else "it was put back"
         return [Fault(f"The {what} {name} is missing", f"copy it from the released lab, or {REPAIR}", done)]
@@ -374,13 +392,13 @@ def _faults(
     cell = cells[[index for index in counts if index in claimed][-1]]
     where = f"Cell {cell.number} ({what} {name})"
     faults = []
-    if choice and len(choice.cells) > 1:
-        numbers = _numbers(cells, choice.cells)
-        faults.append(Fault(f"Cells {numbers} are one {what}, {name}", f"merge them, or {REPAIR}", "they were joined"))
+    if choice and len(counts) > 1:
+        halves = f"Cells {matched.numbers(counts)} are one {what}, {name}"
+        faults.append(Fault(halves, f"merge them, or {REPAIR}", "they were joined"))
     others = [index for index in claimed if index not in counts]
     if others and grading:
-        what_else = f"{where} is there more than once, also as cell {_numbers(cells, others)}"
-        faults.append(Fault(what_else, "keep the one that counts", "this one counts"))
+        again = f"{where} is there more than once, also as cell {matched.numbers(others)}"
+        faults.append(Fault(again, "keep the one that counts", "this one counts"))
     if cell.kind != original.cell_type:
         remedy = f"turn it back into a {original.cell_type} cell"
         faults.append(Fault(f"{where} is a {cell.kind} cell", remedy, f"it was taken for a {original.cell_type} cell"))
@@ -389,69 +407,61 @@ def _faults(
         faults.append(Fault(lost, REPAIR, "it was found all the same"))
     elif grading and {**cell.grading, "checksum": ""} != {**grading, "checksum": ""}:
         faults.append(Fault(f"{where} has other nbgrader metadata than the released lab", REPAIR, "they were put back"))
-    if not choice and not same and (grading or is_support):
+    if not choice and not same and (grading or place in matched.support):
         advice = "write in answer cells and in cells of your own only; --repair puts the original back"
         done = "the original was put back" if grading else "yours runs first, then the original"
         faults.append(Fault(f"{where} was changed", advice, done))
     return faults
 
 
-def _guess(original: nbformat.NotebookNode, name: str, cells: list[Cell], claimed: list[int], choice: Choice) -> Fault:
+def _guess(matched: _Matched, place: int) -> Fault:
     """Return the sentence about an answer that was found by what it defines, or by where it stands."""
-    numbers = _numbers(cells, choice.cells)
+    original = matched.released.cells[place]
+    name, numbers = grading_of(original)["grade_id"], matched.numbers(matched.choices[place].cells)
     found = "what it defines" if original.cell_type == "code" else "its place"
-    if claimed:
+    if matched.claimed(place):
         what = f"The answer to {name} stands in cell {numbers}, and not in its answer cell"
         return Fault(what, f"move it there, or {REPAIR}", f"it was found by {found}")
     what = f"Cell {numbers} (answer cell {name}) has lost its nbgrader metadata and cannot be graded"
     return Fault(what, REPAIR, f"it was found by {found}")
 
 
-def _foreign(released: nbformat.NotebookNode, cells: list[Cell], claims: list[int | None]) -> list[Fault]:
+def _foreign(matched: _Matched) -> list[Fault]:
     """Return which cells carry nbgrader metadata and are neither answer nor test: nbgrader would stop at them."""
     return [
         Fault(f"Cell {cell.number} has nbgrader metadata that are not this lab's", REPAIR, "they were dropped")
-        for cell, claim in zip(cells, claims, strict=True)
-        if cell.grading is not None and (claim is None or not grading_of(released.cells[claim]))
+        for cell, claim in zip(matched.cells, matched.claims, strict=True)
+        if cell.grading is not None and (claim is None or not grading_of(matched.released.cells[claim]))
     ]
 
 
-def _moved(released: nbformat.NotebookNode, claims: list[int | None], choices: dict[int, Choice]) -> list[Fault]:
+def _moved(matched: _Matched) -> list[Fault]:
     """Return the sentence about answers and tests in another order, if they are."""
     order = []
-    for place, cell in enumerate(released.cells):
-        if place in choices and choices[place].cells and not choices[place].is_guess:
-            order.append(choices[place].cells[0])
-        elif grading_of(cell) and place in claims:
-            order.append(claims.index(place))
+    for place, cell in enumerate(matched.released.cells):
+        choice = matched.choices.get(place)
+        if choice and choice.cells and not choice.is_guess:
+            order.append(choice.cells[0])
+        elif grading_of(cell) and place in matched.claims:
+            order.append(matched.claims.index(place))
     if order == sorted(order):
         return []
     remedy = f"put them back in the order of the released lab, or {REPAIR}"
     return [Fault("Answer and test cells were moved", remedy, "they were put back in order")]
 
 
-def _numbers(cells: list[Cell], indexes: list[int]) -> str:
-    return " and ".join(map(str, sorted({cells[index].number for index in indexes})))
-
-
 # The mended notebook ------------------------------------------------------------------------------------------------------
 
 
-def _assemble(
-    released: nbformat.NotebookNode,
-    cells: list[Cell],
-    claims: list[int | None],
-    choices: dict[int, Choice],
-    support: set[int],
-    heading: str,
-) -> nbformat.NotebookNode:
+def _assemble(matched: _Matched, heading: str) -> nbformat.NotebookNode:
     """Return the released notebook with the student's answers, prose and own cells in it."""
-    fills = {place: choice.cells for place, choice in choices.items()}
-    for index, place in enumerate(claims):  # prose, and code that no test stands on, are the student's as well
-        is_free = place is not None and not grading_of(released.cells[place]) and place not in support
+    released, cells = matched.released, matched.cells
+    fills = {place: choice.cells for place, choice in matched.choices.items()}
+    for index, place in enumerate(matched.claims):  # prose, and code that no test stands on, are the student's as well
+        is_free = place is not None and not grading_of(released.cells[place]) and place not in matched.support
         if is_free and plain(cells[index].source) != plain(released.cells[place].source):
             fills.setdefault(place, [index])
-    own = _own_cells(released, cells, claims, choices, fills)
+    own = _own_cells(matched, fills)
     mended = nbformat.from_dict({**released, "cells": []})
     for place in range(-1, len(released.cells)):
         if place >= 0:
@@ -468,22 +478,18 @@ def _assemble(
         mended.cells.append(_set_aside(lost, heading))
     # A cell of the released notebook keeps its id, whatever cells of the student's are called.
     seen = {cell.id for cell in released.cells}
-    for number, cell in enumerate(mended.cells):
+    free = (f"own-{number}" for number in itertools.count(1))
+    for cell in mended.cells:
         if cell.metadata.pop("own", False):
-            if cell.id in seen:
-                cell.id = f"own-{number}"
+            while cell.id in seen:
+                cell.id = next(free)
             seen.add(cell.id)
     return mended
 
 
-def _own_cells(
-    released: nbformat.NotebookNode,
-    cells: list[Cell],
-    claims: list[int | None],
-    choices: dict[int, Choice],
-    fills: dict[int, list[int]],
-) -> dict[int, list[int]]:
+def _own_cells(matched: _Matched, fills: dict[int, list[int]]) -> dict[int, list[int]]:
     """Return the cells of the student's own, by the place that each stands behind; -1 is the top."""
+    cells, claims, choices = matched.cells, matched.claims, matched.choices
     answers: dict[int, int] = {}
     for place, choice in reversed(choices.items()):
         answers |= dict.fromkeys(choice.cells, place)
@@ -493,15 +499,14 @@ def _own_cells(
     behind = -1
     for index, cell in enumerate(cells):
         claim = claims[index]
-        original = released.cells[claim] if claim is not None else None
+        original = matched.released.cells[claim] if claim is not None else None
         if index in filled or index in rivals or cell.is_blank:
             behind = answers.get(index, behind if claim is None else claim)
         elif original is not None and (is_test(original) or plain(cell.source) == plain(original.source)):
             behind = claim
         elif original is not None and claim not in choices and original.cell_type == "code":
-            own.setdefault(claim - 1, []).append(
-                index
-            )  # a change of what the tests stand on: the original runs after it
+            # A change of what the tests stand on: the original runs after it.
+            own.setdefault(claim - 1, []).append(index)
             behind = claim
         else:
             # A helper goes with the answer below it, if that moves up.
