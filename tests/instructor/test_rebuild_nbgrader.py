@@ -145,13 +145,14 @@ def test_nothing_to_repair_means_that_nbgrader_grades_it(course, student, releas
 
 
 def test_the_reference_scores_everything(course, student, released, monkeypatch):
-    """Two of them are run: hidden tests, helpers and all."""
-    chosen = (mangled.four_cells_merged, mangled.all_answers_at_the_end)
-    hand_in(course, {mangle.__name__: mangled.mangled(mangle, student, released) for mangle in chosen})
+    """One notebook with all of this is run: hidden tests, helpers and all."""
+    notebook = json.loads(json.dumps(student))
+    for mangle in (mangled.own_cells, mangled.four_cells_merged, mangled.written_below, mangled.metadata_lost):
+        mangle(notebook, released)
+    hand_in(course, {"ana": json.dumps(notebook).encode()})
     autograde(course, monkeypatch)
     with Gradebook(f"sqlite:///{course / 'var' / 'gradebook.db'}", "resumen") as gradebook:
-        for mangle in chosen:
-            submission = gradebook.find_submission_notebook("lab", STAGE, mangle.__name__)
-            scores = {grade.name: (grade.auto_score, grade.max_score) for grade in submission.grades}
-            assert scores.pop("written")[0] is None  # a person reads it
-            assert all(score == most for score, most in scores.values()), scores
+        submission = gradebook.find_submission_notebook("lab", STAGE, "ana")
+        scores = {grade.name: (grade.auto_score, grade.max_score) for grade in submission.grades}
+        assert scores.pop("written")[0] is None  # a person reads it
+        assert all(score == most for score, most in scores.values()), scores

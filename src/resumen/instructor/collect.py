@@ -354,7 +354,6 @@ def recognise(file: File, folders: "_Folders", assignment: str = "") -> Handed |
     student, number, name, upload, stage = whose
     if not file.is_notebook:
         return Handed(file, student, number, "", stage, upload)
-    told_stage, told_notebook = _told(file.path)
     named = WORD.search(name)
     named = named[1].lower() if named else ""
     notebook = PROJECT.removesuffix(".ipynb") if named and named not in NAMES else named
@@ -362,6 +361,7 @@ def recognise(file: File, folders: "_Folders", assignment: str = "") -> Handed |
         if notebook + ".ipynb" != name:
             return f"{student} has to call it {', '.join(NOTEBOOKS[:-1])} or {NOTEBOOKS[-1]}."
         return Handed(file, student, number, notebook, stage, upload)
+    told_stage, told_notebook = _told(file.path)
     if not (told_notebook or notebook):
         return f"{student} has to call it {', '.join(NOTEBOOKS[:-1])} or {NOTEBOOKS[-1]}."
     is_misnamed = bool(notebook and told_notebook and notebook != told_notebook)
