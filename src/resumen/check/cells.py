@@ -6,6 +6,7 @@ Nothing is trusted but the text of the cells and the names that they carry. What
 import json
 import re
 import unicodedata
+from collections.abc import Iterable
 from dataclasses import dataclass, field, replace
 
 from resumen.errors import CourseError
@@ -35,21 +36,30 @@ class Fault:
     """Something that happened to a notebook. Its text, `str(fault)`, tells the student what to do.
 
     Attributes:
-        what: what is wrong, and where.
+        what: what is wrong.
         remedy: what the student can do.
         done: what was done about it when the notebook was mended or graded.
+        where: the cell, in words, if the same may be wrong with others.
     """
 
     what: str
     remedy: str
     done: str
+    where: str = ""
 
     def __str__(self) -> str:
-        return f"{self.what}: {self.remedy}."
+        return f"{self.where} {self.what}: {self.remedy}.".lstrip()
 
-    def told(self) -> str:
-        """Return the sentence for somebody who cannot change the notebook any more: what was done."""
-        return f"{self.what}: {self.done}."
+
+def told(faults: Iterable[Fault]) -> list[str]:
+    """Return sentences for somebody who cannot change the notebook any more: what was done, and the same of several cells once."""
+    alike: dict[tuple[str, str], list[Fault]] = {}
+    for fault in faults:
+        alike.setdefault((fault.what, fault.done), []).append(fault)
+    return [
+        f"{some[0].where} {what}{f', like {len(some) - 1} more' if len(some) > 1 else ''}: {done}.".lstrip()
+        for (what, done), some in alike.items()
+    ]
 
 
 REPAIR = "run this with --repair"

@@ -23,6 +23,8 @@ These texts have no place in the lab: a second answer to the same task, or a cha
 Nothing of yours was deleted. Copy what you need into your answer cells, then delete this cell.
 """
 
+LOST = "has lost its nbgrader metadata"
+
 LEAST_MERGED = 24
 """Letters of the shortest cell that is looked for inside another one."""
 
@@ -145,8 +147,8 @@ def _take_apart(released: nbformat.NotebookNode, cells: list[Cell]) -> tuple[lis
         if not set(inside) - {own} and not has_answer:
             apart.append(cell)
             continue
-        what = f"Cell {cell.number} holds several cells in one"
-        faults.append(Fault(what, f"split it, or {REPAIR}", "it was taken apart"))
+        where = f"Cell {cell.number}"
+        faults.append(Fault("holds several cells in one", f"split it, or {REPAIR}", "it was taken apart", where))
         pieces: list[tuple[str, int | None]] = [(text, None)]
         for place in sorted(inside, key=lambda place: -len(texts[place])):
             pieces = [piece for old in pieces for piece in _cut(*old, texts[place], place)]
@@ -397,20 +399,20 @@ def _faults(matched: _Matched, place: int) -> list[Fault]:
         faults.append(Fault(halves, f"merge them, or {REPAIR}", "they were joined"))
     others = [index for index in claimed if index not in counts]
     if others and grading:
-        again = f"{where} is there more than once, also as cell {matched.numbers(others)}"
-        faults.append(Fault(again, "keep the one that counts", "this one counts"))
+        again = f"is there more than once, also as cell {matched.numbers(others)}"
+        faults.append(Fault(again, "keep the one that counts", "this one counts", where))
     if cell.kind != original.cell_type:
         remedy = f"turn it back into a {original.cell_type} cell"
-        faults.append(Fault(f"{where} is a {cell.kind} cell", remedy, f"it was taken for a {original.cell_type} cell"))
+        done = f"it was taken for a {original.cell_type} cell"
+        faults.append(Fault(f"is a {cell.kind} cell", remedy, done, where))
     if grading and not cell.grading:
-        lost = f"{where} has lost its nbgrader metadata and cannot be graded"
-        faults.append(Fault(lost, REPAIR, "it was found all the same"))
+        faults.append(Fault(LOST, f"it cannot be graded so, {REPAIR}", "it was found all the same", where))
     elif grading and {**cell.grading, "checksum": ""} != {**grading, "checksum": ""}:
-        faults.append(Fault(f"{where} has other nbgrader metadata than the released lab", REPAIR, "they were put back"))
+        faults.append(Fault("has other nbgrader metadata than the released lab", REPAIR, "they were put back", where))
     if not choice and not same and (grading or place in matched.support):
         advice = "write in answer cells and in cells of your own only; --repair puts the original back"
         done = "the original was put back" if grading else "yours runs first, then the original"
-        faults.append(Fault(f"{where} was changed", advice, done))
+        faults.append(Fault("was changed", advice, done, where))
     return faults
 
 
@@ -422,14 +424,14 @@ def _guess(matched: _Matched, place: int) -> Fault:
     if matched.claimed(place):
         what = f"The answer to {name} stands in cell {numbers}, and not in its answer cell"
         return Fault(what, f"move it there, or {REPAIR}", f"it was found by {found}")
-    what = f"Cell {numbers} (answer cell {name}) has lost its nbgrader metadata and cannot be graded"
-    return Fault(what, REPAIR, f"it was found by {found}")
+    where = f"Cell {numbers} (answer cell {name})"
+    return Fault(LOST, f"it cannot be graded so, {REPAIR}", f"it was found by {found}", where)
 
 
 def _foreign(matched: _Matched) -> list[Fault]:
     """Return which cells carry nbgrader metadata and are neither answer nor test: nbgrader would stop at them."""
     return [
-        Fault(f"Cell {cell.number} has nbgrader metadata that are not this lab's", REPAIR, "they were dropped")
+        Fault("has nbgrader metadata that are not this lab's", REPAIR, "they were dropped", f"Cell {cell.number}")
         for cell, claim in zip(matched.cells, matched.claims, strict=True)
         if cell.grading is not None and (claim is None or not grading_of(matched.released.cells[claim]))
     ]

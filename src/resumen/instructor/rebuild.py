@@ -15,7 +15,7 @@ from nbconvert.exporters.exporter import ResourcesDict
 from nbformat import NotebookNode
 from nbgrader.preprocessors import ClearHiddenTests, NbGraderPreprocessor
 
-from resumen.check.cells import read_cells
+from resumen.check.cells import read_cells, told
 from resumen.check.match import mend
 from resumen.errors import CourseError
 from resumen.instructor.preprocessors import WITHOUT_GRADEBOOK
@@ -53,7 +53,7 @@ def rebuild(source: NotebookNode, submitted: bytes) -> tuple[NotebookNode, list[
     cells, faults = read_cells(submitted)
     notebook, more = mend(released, cells, SET_ASIDE)
     _finish(notebook, tests, released)
-    return notebook, [fault.told() for fault in (*faults, *more)]
+    return notebook, told((*faults, *more))
 
 
 def refused(source: NotebookNode, reason: str) -> NotebookNode:
