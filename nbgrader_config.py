@@ -4,6 +4,7 @@ import os
 from pathlib import Path
 
 from resumen.instructor.preprocessors import WITH_GRADEBOOK
+from resumen.instructor.rebuild import Rebuild, TolerantExporter
 from resumen.instructor.release import all_but
 from resumen.setup import PROJECTS, STAGES
 
@@ -37,6 +38,11 @@ c.ZipCollectApp.extractor_plugin = "resumen.instructor.collect.LmsExtractor"
 c.ZipCollectApp.collector_plugin = "resumen.instructor.collect.LmsCollector"
 
 c.GenerateAssignment.preprocessors = WITH_GRADEBOOK
+
+# What is graded is the notebook of solutions/ with the student's answers in it, whatever came back. nbgrader's own steps would stop the
+# whole class at one copied cell.
+c.Autograde.exporter_class = TolerantExporter
+c.Autograde.sanitize_preprocessors = [Rebuild]
 
 # Graded cells of a project bring small data of their own. Its fine-tunes, which nobody grades here, need not take minutes.
 os.environ.setdefault("RESUMEN_QUICK", "1")
