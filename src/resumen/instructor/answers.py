@@ -7,17 +7,16 @@ answer always runs in the main thread of its own kernel, where it can be interru
 import builtins
 import contextlib
 import io
-import re
 import signal
 import socket
 import sys
 import tempfile
 import threading
 import time
-import traceback
 from pathlib import Path
 
-from resumen.instructor.crossing import AnswerSide, Elsewhere, Far, Generators, Remote, TestSide, Uncrossable, receive, send
+from resumen import lab, own
+from resumen.instructor.crossing import AnswerSide, Far, Generators, Remote, TestSide, Uncrossable, receive, send
 
 MAX_OUTPUT = 1 << 16
 """Characters that one call may print. The rest is dropped."""
@@ -58,6 +57,7 @@ class Line:
         self.lock = threading.RLock()
         files = self.folder / "files"
         files.mkdir(exist_ok=True)
+        lab._define = self.define
         tempfile.tempdir = str(files)  # what a test writes or an answer saves, both can read
 
     def open(self, source: str) -> None:
@@ -219,8 +219,6 @@ def serve(folder: str, namespace: dict, tasks: list[str] = ()) -> None:
         namespace: the student's.
         tasks: the graded functions that this test cell is about: the package's own are out of reach meanwhile.
     """
-    from resumen import own
-
     connection = socket.socket(socket.AF_UNIX)
     deadline = time.monotonic() + CONNECT
     while True:

@@ -37,6 +37,9 @@ from traitlets.config import Config
 NOT_RUN = "NotRun"
 """Name of the error in a cell that was not run, or not to its end. Its message is the reason."""
 
+WATCH = "import resumen.own as _own; _own.watch(); del _own"
+"""First of all, in a kernel that answers run in: a lab imports `resumen.lab` later, or not at all if a warm kernel has it."""
+
 TASK = re.compile(r"\btask\(\s*[\"'].*?(\w+)[\"']\s*\)")
 """A test cell's `with task("Task 1 · clean_text")`: the function that it is about."""
 
@@ -163,6 +166,7 @@ class SingleProcessExecute(_Execute):
         kernel = self._kernel(self.kernel_name, resources, "kernel")
         reason = ""
         async with kernel.async_setup_kernel():
+            await kernel.run(nbformat.v4.new_code_cell(WATCH), self.timeout)
             for cell in nb.cells:
                 if cell.cell_type != "code" or not cell.source.strip():
                     continue
@@ -198,6 +202,7 @@ class TwoProcessExecute(_Execute):
             line = "from resumen.instructor.answers import Line as _Line\n"
             line += f"_line = _Line({str(folder)!r}, globals(), {self.call_timeout}, {self.submission_timeout})"
             await self._scratch(tests, line)
+            await answers.run(nbformat.v4.new_code_cell(WATCH), self.timeout)
             for cell in nb.cells:
                 if cell.cell_type != "code" or not cell.source.strip():
                     continue
