@@ -11,6 +11,7 @@ function, and only while an answer to that task runs:
 What this cannot hold back stands in docs/instructor.md.
 """
 
+import linecache
 import os
 import sys
 import threading
@@ -130,7 +131,12 @@ def _guard():
         if any(mark in code.co_filename for mark in _cells):
             return False
         known = (code.co_code, code.co_names, code.co_varnames)
-        names = [f"{module}.{name}" for module, some in KEY.items() if f"resumen.{module}" in sys.modules for name in some.split()]
+        names = [
+            f"{module}.{name}"
+            for module, some in KEY.items()
+            if f"resumen.{module}" in sys.modules
+            for name in some.split()
+        ]
         codes = [real.get(one, one.__code__) for name in names for one in _functions(name)]
         return any((one.co_code, one.co_names, one.co_varnames) == known for one in codes)
 
@@ -140,13 +146,19 @@ def _guard():
             if path in sources:
                 if path in ran or not _is_import(sys._getframe(1)):
                     raise SourceHeld(f"{Path(path).name} holds the course's own answers: write yours.")
-            elif path.endswith(".ipynb") and ("solutions" in path.split(os.sep) or path.startswith(str(PACKAGE / "data" / "labs"))):
+            elif path.endswith(".ipynb") and (
+                "solutions" in path.split(os.sep) or path.startswith(str(PACKAGE / "data" / "labs"))
+            ):
                 raise SourceHeld(f"{path} holds the course's own answers: write yours.")
         elif event == "exec" and isinstance(details[0], CodeType):
             path = _source_of(details[0].co_filename)
             if path in sources:
                 frame = sys._getframe(1)
-                if path in ran or frame.f_code.co_name != "_call_with_frames_removed" or "importlib" not in frame.f_code.co_filename:
+                if (
+                    path in ran
+                    or frame.f_code.co_name != "_call_with_frames_removed"
+                    or "importlib" not in frame.f_code.co_filename
+                ):
                     raise NotYourOwn(_words(f"resumen.{sources[path]}"))
                 ran.update(known for known, module in sources.items() if module == sources[path])
         elif event == "function.__new__" or (event == "object.__setattr__" and details[1] == "__code__"):
@@ -161,6 +173,8 @@ def _guard():
         if not ran:
             ran.update(path for path, module in sources.items() if f"resumen.{module}" in sys.modules)
             ran.add("")
+            for path in sources:
+                linecache.cache.pop(path, None)  # a warning may have read it
             sys.addaudithook(hook)
 
     return out_of_reach, watch

@@ -123,7 +123,9 @@ class Line:
             except TimeoutError:
                 raise self._give_up(f"an answer took more than {budget:.0f} s and could not be interrupted") from None
             except (EOFError, OSError):
-                raise self._give_up("the process of the answers ended: it was killed, crashed, or ran out of memory") from None
+                raise self._give_up(
+                    "the process of the answers ended: it was killed, crashed, or ran out of memory"
+                ) from None
             except Uncrossable as error:
                 raise self._give_up(f"the process of the answers sent {error}") from None
             except BaseException:

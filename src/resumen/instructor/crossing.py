@@ -415,7 +415,11 @@ def _encode_dataset(side, value):
         writer.write_table(table)
     # Whether the format is set decides what rows look like.
     form = side.decode(None) if form["type"] is None else form
-    pairs = form and ["dict", "dict", [[name, ["list", one] if type(one) is list else one] for name, one in form.items()]]
+    pairs = form and [
+        "dict",
+        "dict",
+        [[name, ["list", one] if type(one) is list else one] for name, one in form.items()],
+    ]
     return ["dataset", sink.getvalue().to_pybytes(), json.dumps(value.features.to_dict()), pairs]
 
 

@@ -187,13 +187,17 @@ class TwoProcessExecute(_Execute):
     """
 
     answer_kernel = Unicode("python3", help="The kernel of the answers: nobody trusts it.").tag(config=True)
-    test_kernel = Unicode("python3", help="The kernel of the tests: no line of a student's runs in it.").tag(config=True)
+    test_kernel = Unicode("python3", help="The kernel of the tests: no line of a student's runs in it.").tag(
+        config=True
+    )
     call_timeout = Float(60.0, help="Seconds that one call of an answer may take.").tag(config=True)
     source = Instance(nbformat.NotebookNode, allow_none=True, default_value=None)
 
     async def _run_cells(self, nb, resources) -> None:
         source = self.source or self._find_source(resources)
-        own = [cell for cell in source.cells if cell.cell_type == "code" and not is_grade(cell) and not is_solution(cell)]
+        own = [
+            cell for cell in source.cells if cell.cell_type == "code" and not is_grade(cell) and not is_solution(cell)
+        ]
         plan = _Plan(source)
         answers = self._kernel(self.answer_kernel, resources, "answers")
         tests = self._kernel(self.test_kernel, resources, "tests")
@@ -273,7 +277,11 @@ class _Plan:
     def _before(self, test) -> list:
         name = test.metadata.nbgrader.grade_id
         place = next(
-            (number for number, cell in enumerate(self.cells) if is_test(cell) and cell.metadata.nbgrader.grade_id == name),
+            (
+                number
+                for number, cell in enumerate(self.cells)
+                if is_test(cell) and cell.metadata.nbgrader.grade_id == name
+            ),
             len(self.cells),
         )
         return [cell for cell in self.cells[:place] if not is_test(cell)]
