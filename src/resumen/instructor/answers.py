@@ -25,7 +25,7 @@ MAX_OUTPUT = 1 << 16
 """Characters that one call may print. The rest is dropped."""
 
 GRACE = 5.0
-"""Seconds beyond its budget after which a call that was interrupted, and did not end, is given up for dead."""
+"""Seconds, at most, beyond its budget after which a call that was interrupted, and did not end, is given up for dead."""
 
 CONNECT = 30.0
 """Seconds in which the answers' kernel must answer the first call."""
@@ -119,7 +119,7 @@ class Line:
                 raise self._give_up("the time of this submission is used up")
             started = time.monotonic()
             try:
-                self.connection.settimeout(budget + GRACE)
+                self.connection.settimeout(budget + min(GRACE, budget))
                 send(self.connection, request)
                 reply = receive(self.connection)
             except TimeoutError:
@@ -164,7 +164,7 @@ class Line:
             else:
                 return self.side.decode(reply["value"])
         except Uncrossable as error:
-            raise AnswerFault(f"Your code returned {error}.") from None
+            raise AnswerFault(f"Your code returned what cannot be sent to the tests: {error}.") from None
         except Exception as error:
             raise self._give_up(f"the process of the answers sent no reply: {type(error).__name__}") from None
         raise raised

@@ -338,7 +338,7 @@ def _check_features(features) -> None:
 def is_of(value, library: str, *names: str) -> bool:
     """Say whether a value is of one of these classes, without importing their library."""
     module = sys.modules.get(library)
-    return module is not None and isinstance(value, tuple(getattr(module, name) for name in names))
+    return module is not None and issubclass(type(value), tuple(getattr(module, name) for name in names))
 
 
 def _plain_number(side, value):
@@ -441,13 +441,17 @@ VALUES = {
 STATES = {list: lambda side, value: ["list", [side.encode(item) for item in value]], dict: _encode_dict}
 
 KINDS = [
-    (lambda value: isinstance(value, enum.Enum), lambda side, value: side.encode(value.value), False),
+    (lambda value: issubclass(type(value), enum.Enum), lambda side, value: side.encode(value.value), False),
     (lambda value: is_of(value, "numpy", "generic"), _encode_scalar, False),
-    (lambda value: isinstance(value, str), lambda side, value: "".join(map(chr, map(ord, str.__iter__(value)))), False),
-    (lambda value: isinstance(value, (int, float)), _plain_number, False),
-    (lambda value: isinstance(value, pathlib.PurePath), lambda side, value: ["path", str(value)], False),
     (
-        lambda value: isinstance(value, tuple) and hasattr(value, "_fields"),
+        lambda value: issubclass(type(value), str),
+        lambda side, value: "".join(map(chr, map(ord, str.__iter__(value)))),
+        False,
+    ),
+    (lambda value: issubclass(type(value), (int, float)), _plain_number, False),
+    (lambda value: issubclass(type(value), pathlib.PurePath), lambda side, value: ["path", str(value)], False),
+    (
+        lambda value: issubclass(type(value), tuple) and hasattr(value, "_fields"),
         lambda side, value: [
             "named",
             type(value).__name__,
@@ -456,9 +460,13 @@ KINDS = [
         ],
         False,
     ),
-    (lambda value: isinstance(value, tuple), lambda side, value: VALUES[tuple](side, tuple.__iter__(value)), False),
-    (lambda value: isinstance(value, list), lambda side, value: STATES[list](side, list.__iter__(value)), True),
-    (lambda value: isinstance(value, (dict, collections.UserDict)), _encode_dict, True),
+    (
+        lambda value: issubclass(type(value), tuple),
+        lambda side, value: VALUES[tuple](side, tuple.__iter__(value)),
+        False,
+    ),
+    (lambda value: issubclass(type(value), list), lambda side, value: STATES[list](side, list.__iter__(value)), True),
+    (lambda value: issubclass(type(value), (dict, collections.UserDict)), _encode_dict, True),
     (lambda value: type(value) is set, _encode_set, True),
     (lambda value: type(value) is bytearray, lambda side, value: ["bytearray", bytes(value)], True),
     (lambda value: is_of(value, "torch", "Tensor"), _encode_tensor, True),

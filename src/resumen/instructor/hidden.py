@@ -69,15 +69,18 @@ class _Kernel(NotebookClient):
             **options,
         )
         self.broken = ""
+        self.on_cell_executed = self._note
 
     def process_message(self, msg, cell, cell_index):
-        """As nbclient, but a cell's outputs end at `max_output` bytes."""
-        if msg["msg_type"] in ("stream", "display_data", "execute_result", "error", "update_display_data"):
+        """As nbclient, but what a cell prints and shows ends at `max_output` bytes. An error is never left out: it costs the points."""
+        if msg["msg_type"] in ("stream", "display_data", "execute_result", "update_display_data"):
             self.printed += len(str(msg["content"]))
             if self.printed > self.max_output:
-                if not self.is_cut:
-                    self.is_cut = True
-                    cell.outputs.append(nbformat.v4.new_output("stream", text="\n… (the rest was too long)\n"))
+                stream = msg["content"].get("name", "stdout")
+                if stream not in self.cut:
+                    self.cut.add(stream)
+                    words = "\n… (the rest was too long)\n"
+                    cell.outputs.append(nbformat.v4.new_output("stream", name=stream, text=words))
                 return None
         return super().process_message(msg, cell, cell_index)
 
@@ -85,36 +88,29 @@ class _Kernel(NotebookClient):
         """Execute one cell, and return "" or why this kernel cannot go on. An error in the cell is no reason."""
         if self.broken:
             return self.broken
-        self.printed, self.is_cut = 0, False
+        self.printed, self.cut = 0, set()
         self.nb.cells, self.timeout = [cell], max(1, round(seconds))
         cell.outputs = []
         try:
             await self.async_execute_cell(cell, 0, store_history=False)
-            reply = self.reply_of(cell)
-            if reply:
+            if self.reply["ename"] == NOT_RUN:
                 mark(cell, f"it took more than {self.timeout} s: is there a loop that does not end?")
                 probe = nbformat.v4.new_code_cell("pass")
                 self.nb.cells, self.timeout = [probe], 10
                 await self.async_execute_cell(probe, 0, store_history=False)
-                if self.reply_of(probe):
+                if self.reply["ename"] == NOT_RUN:
                     self.broken = "a cell took too long and could not be interrupted"
+            elif self.reply["status"] != "ok" and not any(one.output_type == "error" for one in cell.outputs):
+                mark(cell, f"it failed without an error that can be shown: {self.reply['ename']}")
         except DeadKernelError:
             self.broken = "the kernel died: it was killed, crashed, or ran out of memory"
         except Exception as error:  # a kernel in the hands of a student may send anything
             self.broken = f"the kernel broke the rules of its line: {type(error).__name__}"
         return self.broken
 
-    def reply_of(self, cell) -> bool:
-        """Say whether the time of the cell that ran last was over."""
-        return self._timed_out
-
-    async def _async_handle_timeout(self, timeout, cell=None):
-        self._timed_out = True
-        return await super()._async_handle_timeout(timeout, cell)
-
-    async def async_execute_cell(self, cell, *arguments, **named):
-        self._timed_out = False
-        return await super().async_execute_cell(cell, *arguments, **named)
+    def _note(self, execute_reply, **_):
+        content = execute_reply["content"]
+        self.reply = {"status": content.get("status"), "ename": str(content.get("ename"))}
 
 
 def mark(cell, reason: str) -> None:
