@@ -17,6 +17,7 @@ a line of the student's; it asks the answers for plain values (`resumen.instruct
 
 import asyncio
 import builtins
+import contextlib
 import re
 import shutil
 import symtable
@@ -113,6 +114,20 @@ class _Kernel(NotebookClient):
         self.reply = {"status": content.get("status"), "ename": str(content.get("ename"))}
 
 
+@contextlib.asynccontextmanager
+async def _both(*kernels: _Kernel):
+    """Start kernels side by side, and end them so."""
+    running = [contextlib.AsyncExitStack() for _ in kernels]
+    try:
+        starting = [
+            one.enter_async_context(kernel.async_setup_kernel()) for one, kernel in zip(running, kernels, strict=True)
+        ]
+        await asyncio.gather(*starting)
+        yield
+    finally:
+        await asyncio.gather(*(one.aclose() for one in running))
+
+
 def mark(cell, reason: str) -> None:
     """Give a cell an error with this reason, so that nbgrader gives it no points."""
     cell.outputs = [
@@ -194,7 +209,7 @@ class TwoProcessExecute(_Execute):
         plan = _Plan(source)
         answers = self._kernel(self.answer_kernel, resources, "answers")
         tests = self._kernel(self.test_kernel, resources, "tests")
-        async with tests.async_setup_kernel(), answers.async_setup_kernel():
+        async with _both(tests, answers):
             # A kernel of ours has made the socket already, in its private folder.
             folder = getattr(answers.km.provisioner, "runtime", "") or self._folder / "answers"
             path = str(Path(folder, "answers"))
@@ -224,11 +239,10 @@ class TwoProcessExecute(_Execute):
         """Run a test cell in the tests' kernel while the answers' kernel serves what it asks for."""
         if answers.broken:
             await self._scratch(tests, f"_line.gone = _line.gone or {answers.broken!r}")
-        await self._scratch(tests, f"_line.open({cell.source!r})")
         code = f"from resumen.instructor.answers import serve as _serve\n_serve({path!r}, globals(), {TASK.findall(cell.source)!r})"
         serving = asyncio.ensure_future(answers.run(nbformat.v4.new_code_cell(code), self.submission_timeout))
         try:
-            await self._scratch(tests, f"_line.fetch({names!r})")
+            await self._scratch(tests, f"_line.open({cell.source!r})\n_line.fetch({names!r})")
             await tests.run(cell, max(1, self._seconds()))
         finally:
             told = await self._scratch(tests, "_line.close(); print(_line.gone, end='')")
