@@ -247,12 +247,13 @@ def serve(path: str, namespace: dict, tasks: list[str] = ()) -> None:
         # What `quiet` does in the tests' process.
         warnings.simplefilter("ignore")
         logging.disable(logging.CRITICAL)
-        while True:
-            try:
-                request = receive(connection)
-            except (EOFError, OSError):
-                return
-            send(connection, server.reply(request))
+        try:
+            while True:
+                send(connection, server.reply(receive(connection)))
+        except (EOFError, OSError):
+            return
+        finally:
+            logging.disable(logging.NOTSET)
 
 
 class _Server:
@@ -278,7 +279,7 @@ class _Server:
                 reply = {"raised": [["TookTooLong"], message]}
             except BaseException as error:
                 reply = {"raised": [[one.__qualname__ for one in type(error).__mro__], _message(error)]}
-        scope = request["scope"]
+        scope = [key for key in request["scope"] if key in self.side.objects]
         try:
             reply["states"] = self.side.changed(scope)
             reply["random"] = self.generators.changed()

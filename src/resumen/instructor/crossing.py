@@ -224,6 +224,8 @@ class Side:
         return bytearray(self.make_bytes(value))
 
     def make_range(self, *parts):
+        if len(range(*parts)) > MAX_BLOBS:
+            raise Uncrossable("a range without end")
         return range(*parts)
 
     def make_slice(self, *parts):
@@ -303,10 +305,10 @@ class Side:
         import pandas as pd
 
         dtype, values = column
+        if dtype == "category":
+            codes, categories, ordered = values
+            return pd.Categorical.from_codes(codes, self.decode(categories), ordered=ordered)
         values = self.decode(values)
-        if dtype.startswith("category"):
-            values, categories, ordered = values
-            return pd.Categorical.from_codes(values, self.decode(categories), ordered=ordered)
         return pd.array(values, dtype=dtype) if dtype else values
 
     def make_dataset(self, table, features, form):
@@ -381,7 +383,8 @@ def _encode_column(side, values):
     dtype = str(values.dtype)
     if dtype == "category":
         values = getattr(values, "cat", values)
-        return [dtype, side.encode([values.codes.tolist(), values.categories, bool(values.ordered)])]
+        parts = [values.codes.tolist(), _encode_index(side, values.categories), bool(values.ordered)]
+        return [dtype, parts]
     if values.dtype.kind in "biufcmM" and "numpy" in type(values.dtype).__module__:
         import numpy as np
 
@@ -690,7 +693,8 @@ class AnswerSide(Side):
         return self._find(where)(**{name: self.decode(one) for name, one in fields})
 
     def make_record(self, where, fields):
-        made = object.__new__(self._find(where))
+        kind = self._find(where)
+        made = kind.__new__(kind)
         for name, one in fields:
             object.__setattr__(made, name, self.decode(one))
         return made
