@@ -45,9 +45,10 @@ def _complain(message: str) -> None:
 def doctor() -> None:
     """Show versions, profile, device, sandbox, and what is missing."""
     from resumen.doctor import diagnose
+    from resumen.instructor import sandbox
 
     table = Table("what", "state", "what to do", title="resumen doctor")
-    rows = diagnose()
+    rows = [*diagnose(), sandbox.row()]
     for row in rows:
         table.add_row(*row)
     console.print(table)

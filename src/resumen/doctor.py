@@ -5,7 +5,6 @@ import platform
 import sys
 from importlib import metadata
 from importlib.util import find_spec
-from shutil import which
 
 from resumen.errors import CourseError
 from resumen.profiles import current_profile
@@ -43,12 +42,4 @@ def diagnose() -> list[tuple[str, str, str]]:
         rows.append(("profile", os.environ["RESUMEN_PROFILE"], str(error)))
     if find_spec("torch") is not None:
         rows.append(("device", seed_everything(), ""))
-    rows.append(_sandbox())
     return rows
-
-
-def _sandbox() -> tuple[str, str, str]:
-    """Say whether submissions could be graded in a bubblewrap sandbox here. Students do not need one."""
-    if which("bwrap"):
-        return ("sandbox", "bubblewrap", "")
-    return ("sandbox", "none", "instructors only: apt install bubblewrap")

@@ -15,7 +15,6 @@ import errno
 import json
 import os
 import platform
-import resource
 import shutil
 import signal
 import site
@@ -254,7 +253,7 @@ CLONE_NEWUSER, CLONE_NEWPID, CLONE_NEWNET, CLONE_NEWTIME = 0x10000000, 0x2000000
 MS_NOSUID, MS_NODEV, MS_REMOUNT = 2, 4, 32
 PR_SET_PDEATHSIG, PR_SET_DUMPABLE, PR_SET_NO_NEW_PRIVS, PR_CAP_AMBIENT = 1, 4, 38, 47
 PR_CAP_AMBIENT_CLEAR_ALL, PR_SET_CHILD_SUBREAPER = 4, 36
-_libc = ctypes.CDLL(None, use_errno=True)
+_libc = ctypes.CDLL(None, use_errno=True) if sys.platform == "linux" else None
 
 
 def _call(function: str, *arguments) -> None:
@@ -287,6 +286,8 @@ def _unused_user() -> int:
 
 
 def _limit(policy: Policy) -> None:
+    import resource  # not on Windows, where `available` still has to answer
+
     with open("/proc/self/statm") as file:
         mapped = int(file.read().split()[0]) * resource.getpagesize()
     for name, soft, hard in (
@@ -418,6 +419,12 @@ def available() -> str:
             "in a container, allow user namespaces)"
         )
     return f"bubblewrap is installed but no sandbox can be made here: {words}."
+
+
+def row() -> tuple[str, str, str]:
+    """Return the line of `resumen doctor`: (what, state, what to do). Students do not need a sandbox."""
+    why_not = available()
+    return ("sandbox", "none", f"instructors only: {why_not}") if why_not else ("sandbox", "bubblewrap, seccomp", "")
 
 
 def _try() -> None:
