@@ -14,7 +14,6 @@ import multiprocessing
 import os
 import re
 import signal
-import symtable
 import sys
 import tempfile
 import time
@@ -27,6 +26,7 @@ from pathlib import Path
 import nbformat
 
 from resumen.lab import NOT_ATTEMPTED, RIGHT, WRONG
+from resumen.notebooks import names
 
 LIBRARIES = ["datasets", "IPython", "pandas", "resumen.lab", "resumen.training", "torch", "transformers"]
 """What labs import, and what takes seconds to import."""
@@ -193,22 +193,6 @@ def answered(source: str) -> str:
         if isinstance(node, (ast.FunctionDef, ast.ClassDef)) and node.lineno <= line <= node.end_lineno + 1:
             return node.name
     raise ValueError(f"no function or class around the solution: {source[:60]!r}")
-
-
-def names(source: str) -> tuple[set[str], set[str]]:
-    """Return the names that a cell reads from the notebook's namespace and those that it binds there."""
-    reads, binds = set(), set()
-    top = symtable.symtable(_plain_python(source), "cell", "exec")
-    tables = [top]
-    for table in tables:
-        tables += table.get_children()
-        for symbol in table.get_symbols():
-            if table is top or symbol.is_global():
-                if symbol.is_referenced():
-                    reads.add(symbol.get_name())
-                if symbol.is_assigned() or symbol.is_imported():
-                    binds.add(symbol.get_name())
-    return reads, binds
 
 
 def _plain_python(source: str) -> str:

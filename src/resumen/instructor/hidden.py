@@ -20,7 +20,6 @@ import builtins
 import contextlib
 import re
 import shutil
-import symtable
 import tempfile
 import time
 from pathlib import Path
@@ -31,9 +30,11 @@ from jupyter_core.utils import run_sync
 from nbclient import NotebookClient
 from nbclient.exceptions import DeadKernelError
 from nbgrader.preprocessors import NbGraderPreprocessor
-from nbgrader.utils import is_grade, is_solution
+from nbgrader.utils import is_solution
 from traitlets import Float, Instance, Integer, Unicode
 from traitlets.config import Config
+
+from resumen.notebooks import is_test, names
 
 NOT_RUN = "NotRun"
 """Name of the error in a cell that was not run, or not to its end. Its message is the reason."""
@@ -104,10 +105,14 @@ class _Kernel(NotebookClient):
             elif self.reply["status"] != "ok" and not any(one.output_type == "error" for one in cell.outputs):
                 mark(cell, f"it failed without an error that can be shown: {self.reply['ename']}")
         except DeadKernelError:
-            self.broken = "the kernel died: it was killed, crashed, or ran out of memory"
+            self.broken = f"the kernel died: {self.why() or 'it was killed, crashed, or ran out of memory'}"
         except Exception as error:  # a kernel in the hands of a student may send anything
             self.broken = f"the kernel broke the rules of its line: {type(error).__name__}"
         return self.broken
+
+    def why(self) -> str:
+        """Return why a kernel of ours ended, in words; "" if it runs, or if nobody knows."""
+        return getattr(self.km.provisioner, "reason", "") if self.km else ""
 
     def _note(self, execute_reply, **_):
         content = execute_reply["content"]
@@ -134,10 +139,6 @@ def mark(cell, reason: str) -> None:
         *(one for one in cell.get("outputs", []) if one.output_type != "error"),
         nbformat.v4.new_output("error", ename=NOT_RUN, evalue=reason, traceback=[f"{NOT_RUN}: {reason}"]),
     ]
-
-
-def is_test(cell) -> bool:
-    return cell.cell_type == "code" and is_grade(cell) and not is_solution(cell)
 
 
 class _Execute(NbGraderPreprocessor):
@@ -192,21 +193,19 @@ class SingleProcessExecute(_Execute):
 
 
 class TwoProcessExecute(_Execute):
-    """Run the answers in one kernel and the tests in another.
-
-    `source` is the instructor's notebook. Without it, it is looked for where nbgrader keeps it, by the names in `resources`.
-    """
+    """Run the answers in one kernel and the tests in another."""
 
     answer_kernel = Unicode("python3", help="The kernel of the answers: nobody trusts it.").tag(config=True)
     test_kernel = Unicode("python3", help="The kernel of the tests: no line of a student's runs in it.").tag(
         config=True
     )
     call_timeout = Float(60.0, help="Seconds that one call of an answer may take.").tag(config=True)
-    source = Instance(nbformat.NotebookNode, allow_none=True, default_value=None)
+    source = Instance(
+        nbformat.NotebookNode, help="The instructor's notebook: what the tests' kernel runs comes from it."
+    )
 
     async def _run_cells(self, nb, resources) -> None:
-        source = self.source or self._find_source(resources)
-        plan = _Plan(source)
+        plan = _Plan(self.source)
         answers = self._kernel(self.answer_kernel, resources, "answers")
         tests = self._kernel(self.test_kernel, resources, "tests")
         async with _both(tests, answers):
@@ -247,11 +246,14 @@ class TwoProcessExecute(_Execute):
         finally:
             told = await self._scratch(tests, "_line.close(); print(_line.gone, end='')")
             if told and not answers.broken:
-                answers.broken = told
-            try:
-                await asyncio.wait_for(asyncio.shield(serving), 0.01 if answers.broken else 15)
-            except asyncio.TimeoutError:
-                answers.broken = answers.broken or "an answer did not come back when its test was over"
+                answers.broken = answers.why() or told
+                if answers.why():
+                    mark(cell, answers.broken)
+            if not answers.broken and not await _ends(serving, 5):
+                await answers.km.interrupt_kernel()
+            if not answers.broken and not await _ends(serving, 10):
+                answers.broken = "an answer did not come back when its test was over"
+            if answers.broken:
                 await answers.km.shutdown_kernel(now=True)
                 await serving
 
@@ -264,13 +266,11 @@ class TwoProcessExecute(_Execute):
                 kernel.broken = kernel.broken or f"the tests could not be prepared: {output.ename}: {output.evalue}"
         return "".join(one.text for one in cell.outputs if one.output_type == "stream" and one.name == "stdout")
 
-    def _find_source(self, resources) -> nbformat.NotebookNode:
-        names = resources["nbgrader"]
-        return nbformat.read(
-            Path(self.parent.coursedir.format_path(self.parent.coursedir.source_directory, ".", names["assignment"]))
-            / f"{names['notebook']}.ipynb",
-            as_version=4,
-        )
+
+async def _ends(task: asyncio.Future, seconds: float) -> bool:
+    """Say whether a task ends in time."""
+    done, _ = await asyncio.wait([task], timeout=seconds)
+    return bool(done)
 
 
 # What a test cell needs -----------------------------------------------------------------------------------------------
@@ -316,24 +316,3 @@ class _Plan:
         for cell in self._before(test):
             known |= names(cell.source)[1]
         return sorted(reads - binds - known)
-
-
-def names(source: str) -> tuple[set[str], set[str]]:
-    """Return the names that a cell reads from the notebook's namespace and those that it binds there."""
-    from IPython.core.inputtransformer2 import TransformerManager
-
-    reads, binds = set(), set()
-    try:
-        top = symtable.symtable(TransformerManager().transform_cell(source), "cell", "exec")
-    except SyntaxError:
-        return reads, binds
-    tables = [top]
-    for table in tables:
-        tables += table.get_children()
-        for symbol in table.get_symbols():
-            if table is top or symbol.is_global():
-                if symbol.is_referenced():
-                    reads.add(symbol.get_name())
-                if symbol.is_assigned() or symbol.is_imported():
-                    binds.add(symbol.get_name())
-    return reads, binds
