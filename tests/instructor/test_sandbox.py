@@ -110,7 +110,7 @@ ATTACKS = {
         "import pathlib\nfound = [p for p in pathlib.Path('.').rglob('*.ipynb')]\nassert found, 'no notebook'\nprint('LOOT')",
         "no notebook",
     ),
-    "reads the solutions": ("print('LOOT', open({solution!r}).read())", "FileNotFoundError"),
+    "reads the solutions": ("print('LOOT', open({solution!r}).read())", "FileNotFoundError|own answers"),
     "searches for the hidden tests": (
         "import os\nfound = [d for d, _, names in os.walk('/') if 'secret_tests.py' in names and not d.startswith('/proc')]\nassert found, 'nowhere'\nprint('LOOT')",
         "nowhere",

@@ -77,7 +77,7 @@ TICK = 0.1
 """Seconds between two looks at what a sandbox uses."""
 
 
-# --- for those who start it ---------------------------------------------------------------------------------------------------------
+# --- for those who start it -------------------------------------------------------------------------------------------
 
 _server: subprocess.Popen | None = None
 _lock = threading.Lock()
@@ -166,7 +166,7 @@ def private_folder() -> str:
     return tempfile.mkdtemp(prefix="resumen-", dir=parent if len(parent) < 60 else "/tmp")
 
 
-# --- the server ---------------------------------------------------------------------------------------------------------------------
+# --- the server -------------------------------------------------------------------------------------------------------
 
 
 def serve(folder: str, listener: socket.socket, preload: dict[str, str]) -> None:
@@ -185,7 +185,6 @@ def serve(folder: str, listener: socket.socket, preload: dict[str, str]) -> None
     gc.freeze()  # the collector leaves alone what is shared: touching it would copy it
     signal.signal(signal.SIGCHLD, signal.SIG_IGN)  # keepers report to their callers; nobody waits for them here
     server = os.getpid()
-    print("ready", file=sys.stderr, flush=True)
     while True:
         readable, _, _ = select.select([listener, 0], [], [])
         if 0 in readable:
@@ -260,7 +259,7 @@ def _exit_after():
         os._exit(code)
 
 
-# --- the keeper ---------------------------------------------------------------------------------------------------------------------
+# --- the keeper -------------------------------------------------------------------------------------------------------
 
 
 def keep(caller: socket.socket, folder: str) -> None:
@@ -380,12 +379,9 @@ def read_files(folder: str, policy: Policy) -> dict[str, bytes]:
     files, total = {}, 0
     for path in sorted(Path(folder).rglob("*")):
         name = path.relative_to(folder)
-        if (
-            path.suffix == ".ipynb"
-            or path.is_symlink()
-            or not path.is_file()
-            or any(part.startswith(".") for part in name.parts)
-        ):
+        if path.suffix == ".ipynb" or path.is_symlink() or not path.is_file():
+            continue
+        if any(part.startswith(".") for part in name.parts):
             continue
         total += path.stat().st_size
         if total > policy.disk // 2:
@@ -540,7 +536,7 @@ class Keeper:
             return file.read()
 
 
-# --- the kernel ---------------------------------------------------------------------------------------------------------------------
+# --- the kernel -------------------------------------------------------------------------------------------------------
 
 
 def make_kernel(request: dict, sockets: dict[int, int], answers: int, kept: list[int]):

@@ -3,7 +3,8 @@
 Two layers. **bubblewrap** makes namespaces of the job's own: no network, no process but its own, and a file system that holds the
 interpreter, the libraries, this package (all of them read-only) and one empty folder in memory, whose size is fixed. Nothing of the
 course is in it: no solutions, no labs, no gradebook, no neighbour. Then the kernel, which was forked outside with its libraries loaded
-(`forkserver`), **enters** it, gives up its user and every privilege, sets its limits, and loads a **seccomp** filter: no new namespace, no mount, no tracing, no memory that nobody counts.
+(`forkserver`), **enters** it, gives up its user and every privilege, sets its limits, begins a **Landlock** domain, and loads a
+**seccomp** filter: no new namespace, no mount, no tracing, no memory that nobody counts.
 
 What no single process can be held to (the memory of all of them, the time that a cell takes, the bytes that it prints) is measured
 from outside by the process that keeps the kernel; see `forkserver`. The kernel of the operating system itself is trusted.
@@ -65,7 +66,7 @@ class Policy:
     """Wall seconds from the kernel's start to its end."""
 
 
-# --- what a submission can see ------------------------------------------------------------------------------------------------------
+# --- what a submission can see ----------------------------------------------------------------------------------------
 
 SYSTEM = ("/usr", "/lib", "/lib64", "/lib32", "/bin", "/sbin")
 SETTINGS = (
@@ -101,28 +102,13 @@ def command(hidden: Sequence[str], writable: Sequence[str], info: int, rules: in
         writable: paths that get an empty folder in memory of their own, besides `WRITABLE`.
         info, rules, hosts: descriptors that bubblewrap writes its process to, and reads the seccomp filter and /etc/hosts from.
     """
-    line = [
-        shutil.which("bwrap") or "bwrap",
-        "--unshare-ipc",
-        "--unshare-pid",
-        "--unshare-net",
-        "--unshare-uts",
-        "--unshare-cgroup-try",
-    ]
+    line = [shutil.which("bwrap") or "bwrap"]
+    line += "--unshare-ipc --unshare-pid --unshare-net --unshare-uts --unshare-cgroup-try".split()
     if os.geteuid():
-        # Any other number, and bubblewrap makes a second user namespace, which nobody can enter the others from. It gives no rights.
-        line += ["--unshare-user", "--uid", "0", "--gid", "0"]
-    line += [
-        "--die-with-parent",
-        "--new-session",
-        "--clearenv",
-        "--hostname",
-        "localhost",
-        "--proc",
-        "/proc",
-        "--dev",
-        "/dev",
-    ]
+        # With any other number bubblewrap makes two user namespaces, one in the other, and nobody can enter the rest from
+        # the inner one. The number gives no rights.
+        line += "--unshare-user --uid 0 --gid 0".split()
+    line += "--die-with-parent --new-session --clearenv --hostname localhost --proc /proc --dev /dev".split()
     line += ["--info-fd", str(info), "--seccomp", str(rules)]
     line += ["--perms", "0755", "--dir", "/etc", "--perms", "0644", "--ro-bind-data", str(hosts), "/etc/hosts"]
     for folder in SYSTEM:
@@ -246,7 +232,7 @@ class Sandbox:
         _load_filter()
 
 
-# --- privileges ---------------------------------------------------------------------------------------------------------------------
+# --- privileges -------------------------------------------------------------------------------------------------------
 
 CLONE_NEWNS, CLONE_NEWCGROUP, CLONE_NEWUTS, CLONE_NEWIPC = 0x20000, 0x2000000, 0x4000000, 0x8000000
 CLONE_NEWUSER, CLONE_NEWPID, CLONE_NEWNET, CLONE_NEWTIME = 0x10000000, 0x20000000, 0x40000000, 0x80
@@ -314,7 +300,7 @@ def _drop_privileges() -> None:
     _call("prctl", PR_SET_DUMPABLE, 1, 0, 0, 0)  # a change of user makes /proc/self unreadable for oneself
 
 
-# --- the second layer ---------------------------------------------------------------------------------------------------------------
+# --- the second layer -------------------------------------------------------------------------------------------------
 
 REFUSED = """
     mount umount umount2 pivot_root chroot move_mount open_tree fsopen fsconfig fsmount fspick mount_setattr swapon swapoff
@@ -350,9 +336,8 @@ def _filter() -> tuple[ctypes.CDLL, int]:
         rule(name, errno.EPERM)
     for flag in (CLONE_NEWNS, CLONE_NEWCGROUP, CLONE_NEWUTS, CLONE_NEWIPC, CLONE_NEWUSER, CLONE_NEWPID, CLONE_NEWNET):
         rule("clone", errno.EPERM, _Comparison(0, masked_equal, flag, flag))
-    rule(
-        "clone3", errno.ENOSYS
-    )  # its flags lie in memory, where a filter cannot look: the C library falls back to clone
+    # Its flags lie in memory, where a filter cannot look: the C library falls back to clone.
+    rule("clone3", errno.ENOSYS)
     # Kernels and torch.distributed talk to themselves over the loopback, which is all that the namespace has. Other families may not
     # know namespaces at all: AF_VSOCK reaches a virtual machine's host.
     for family in range(64):
@@ -373,9 +358,8 @@ def _separate() -> None:
 
     bubblewrap's own two are such. A kernel without Landlock does without: there is nothing to gain from them.
     """
-    makes_devices = (ctypes.c_uint64 * 1)(
-        1 << 6 | 1 << 11
-    )  # a domain must forbid something: what nobody here can do anyway
+    # A domain must forbid something: to make devices, which nobody here can do anyway.
+    makes_devices = (ctypes.c_uint64 * 1)(1 << 6 | 1 << 11)
     domain = _libc.syscall(444, ctypes.byref(makes_devices), ctypes.c_size_t(8), 0)  # landlock_create_ruleset
     if domain >= 0:
         _libc.syscall(446, domain, 0)  # landlock_restrict_self
@@ -390,7 +374,7 @@ def _write_filter(descriptor: int) -> None:
         raise OSError(-failed, f"seccomp_export_bpf: {os.strerror(-failed)}")
 
 
-# --- is it there? -------------------------------------------------------------------------------------------------------------------
+# --- is it there? -----------------------------------------------------------------------------------------------------
 
 
 def available() -> str:
