@@ -1,6 +1,7 @@
 """Read, run, normalise and write notebooks: `make course` shows them to readers, `make notebooks` commits their outputs."""
 
 import json
+import symtable
 from collections.abc import Callable
 from pathlib import Path
 
@@ -183,3 +184,24 @@ def is_answer(cell: nbformat.NotebookNode) -> bool:
 def is_test(cell: nbformat.NotebookNode) -> bool:
     """Say whether this cell grades an answer and is none itself: a written answer carries its own points."""
     return bool(grading_of(cell).get("grade")) and not is_answer(cell)
+
+
+def names(source: str) -> tuple[set[str], set[str]]:
+    """Return the names that a cell reads from the notebook's namespace and those that it binds there."""
+    from IPython.core.inputtransformer2 import TransformerManager
+
+    reads, binds = set(), set()
+    try:
+        top = symtable.symtable(TransformerManager().transform_cell(source), "cell", "exec")
+    except SyntaxError:
+        return reads, binds
+    tables = [top]
+    for table in tables:
+        tables += table.get_children()
+        for symbol in table.get_symbols():
+            if table is top or symbol.is_global():
+                if symbol.is_referenced():
+                    reads.add(symbol.get_name())
+                if symbol.is_assigned() or symbol.is_imported():
+                    binds.add(symbol.get_name())
+    return reads, binds
