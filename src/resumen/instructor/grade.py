@@ -6,6 +6,7 @@ that was merged has left its key in the notebook for formgrader. What has neithe
 """
 
 import fcntl
+import os
 import sys
 import time
 from collections.abc import Callable, Iterable
@@ -32,6 +33,7 @@ from resumen.instructor.job import (
     kernels,
     key_of,
     read_result,
+    run_job,
     write_whole,
 )
 
@@ -97,10 +99,11 @@ def grade(
     found: Iterable[Submission],
     *,
     mode: str = TWO_PROCESS,
-    jobs: int = 1,
+    jobs: int | None = None,
     scheduler: str | None = None,
     stages: list[str] | None = None,
     on_progress: Callable[[int, int], None] = lambda done, total: None,
+    work: workers.Work = run_job,
 ) -> Graded:
     """Grade what was handed in, and put the scores into the gradebook.
 
@@ -108,10 +111,11 @@ def grade(
         course: the instructor's folder.
         found: the submissions, from `collect.find_submissions`.
         mode: one of `job.MODES`.
-        jobs: how many notebooks are run at a time on this machine.
+        jobs: how many notebooks are run at a time on this machine; by default one for each core.
         scheduler: the address of a Dask scheduler whose workers do the jobs instead.
         stages: the assignments to grade; by default all.
         on_progress: called with (done, total) before the first job and after each.
+        work: what does a job.
 
     Raises:
         CourseError: if there is no such stage, another run goes on in this folder, or a cluster is not ready.
@@ -141,7 +145,7 @@ def grade(
         done = len(all_jobs) - len(to_do)
         on_progress(done, len(all_jobs))
         if to_do:
-            for job, failure in _work(course, to_do, mode, jobs, scheduler):
+            for job, failure in _done(course, to_do, mode, jobs or _cores(), scheduler, work):
                 if failure and failure.died:
                     give_up(job, f"Grading it was tried {workers.TRIES} times, and {failure.reason}.")
                 elif failure:
@@ -183,12 +187,17 @@ def _is_done(job: Job) -> bool:
     return read_result(job.path, job.key) is not None
 
 
-def _work(course: Course, jobs: list[Job], mode: str, count: int, scheduler: str | None):
+def _cores() -> int:
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+
+
+def _done(course: Course, jobs: list[Job], mode: str, count: int, scheduler: str | None, work: workers.Work):
+    """Yield each job when it is done, with why it failed if it did."""
     if scheduler:
-        yield from workers.cluster(jobs, scheduler)
+        yield from workers.cluster(jobs, scheduler, work)
         return
     with kernels(course, mode):
-        yield from workers.local(jobs, count)
+        yield from workers.local(jobs, count, work)
 
 
 class _Merger:
@@ -198,9 +207,7 @@ class _Merger:
         self.course = course
         self.later: list[Job] = []
         self.steps = [SaveAutoGrades(config=course.config), AssignLatePenalties(config=course.config)]
-        self.known = {
-            (one.student, one.assignment, one.notebook) for one in standings(course) if one.is_graded
-        }
+        self.known = {(one.student, one.assignment, one.notebook) for one in standings(course) if one.is_graded}
 
     def merge(self, job: Job) -> None:
         """Merge the result of a job, unless that was done before."""

@@ -73,7 +73,14 @@ class Job:
         return f"{self.student}, {self.assignment}/{self.notebook}"
 
 
-RIGHT, PARTLY, WRONG, NOT_ATTEMPTED, NOT_RUN, TO_READ = "right", "partly", "wrong", "not attempted", "not run", "to read"
+RIGHT, PARTLY, WRONG, NOT_ATTEMPTED, NOT_RUN, TO_READ = (
+    "right",
+    "partly",
+    "wrong",
+    "not attempted",
+    "not run",
+    "to read",
+)
 
 
 @dataclass(frozen=True)

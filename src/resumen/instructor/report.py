@@ -7,20 +7,43 @@ import csv
 import io
 import json
 from collections import Counter, defaultdict
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 from nbgrader.api import Gradebook, MissingEntry
 from nbgrader.plugins import ExportPlugin
+from rich.console import Console
 from rich.markup import escape
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 from rich.table import Table
 
-from resumen.instructor.gradebook import Course, Standing, standings
+from resumen.instructor.alike import pairs
 from resumen.instructor.grade import Graded
+from resumen.instructor.gradebook import Course, Standing, standings
 from resumen.instructor.job import RIGHT, TO_READ, Result, write_whole
 
 NAMED = 5
 """How many students a table names for one reason."""
+
+
+@contextmanager
+def progress(console: Console) -> Iterator[Callable[[int, int], None]]:
+    """Show how far a run is, how many a minute it does, and the time left; what it yields is called with (done, total)."""
+    columns = [TextColumn("grading"), BarColumn(), MofNCompleteColumn(), TextColumn("{task.fields[rate]}")]
+    with Progress(*columns, TimeRemainingColumn(), TextColumn("left"), console=console) as bar:
+        shown = bar.add_task("", total=None, rate="")
+        first: list[int] = []
+
+        def on_progress(done: int, total: int) -> None:
+            if not first:  # done by an earlier run: no part of this one's rate
+                first.append(done)
+                bar.reset(shown, total=total - done)
+            minutes = (bar.tasks[0].elapsed or 0) / 60
+            rate = f"{(done - first[0]) / minutes:.1f} a minute" if minutes else ""
+            bar.update(shown, completed=done - first[0], rate=rate)
+
+        yield on_progress
 
 
 def tables(graded: Graded) -> list[Table]:
@@ -101,8 +124,14 @@ def _keys(names: tuple[str, str, str]) -> dict[str, str]:
 # Lists ----------------------------------------------------------------------------------------------------------------
 
 
-def write_lists(course: Course, graded: Graded) -> list[Path]:
-    """Write the lists into var/scores/, from the gradebook as it is now, and return them."""
+def write_lists(course: Course, graded: Graded, alike: bool = False) -> list[Path]:
+    """Write the lists into var/scores/, from the gradebook as it is now, and return them.
+
+    Args:
+        course: the instructor's folder.
+        graded: what `results.jsonl` and `alike.csv` are about.
+        alike: write `alike.csv` as well.
+    """
     every = standings(course)
     with course.gradebook() as gradebook:
         people = {one.id: (one.last_name, one.first_name, one.email, one.lms_user_id) for one in gradebook.students}
@@ -113,6 +142,8 @@ def write_lists(course: Course, graded: Graded) -> list[Path]:
         "moodle.csv": _csv(_moodle(course, every, people)),
         "canvas.csv": _csv(_canvas(course, every, people)),
     }
+    if alike:
+        texts["alike.csv"] = _csv(_alike(course, graded))
     for name, text in texts.items():
         write_whole(folder / name, text)
     return [folder / name for name in texts]
@@ -150,11 +181,8 @@ def totals(course: Course, every: list[Standing]) -> dict[tuple[str, str], float
 
 
 def _scores(course: Course, every: list[Standing], people: dict) -> Iterable[list]:
-    yield ["student_id", "last_name", "first_name", "assignment", "notebook", "automatic", "written", "penalty"] + [
-        "score",
-        "max_score",
-        "state",
-    ]
+    who = ("student_id", "last_name", "first_name", "assignment", "notebook")
+    yield [*who, "automatic", "written", "penalty", "score", "max_score", "state"]
     for one in every:
         last, first, _, _ = people[one.student]
         penalty = one.penalty or None
@@ -162,7 +190,7 @@ def _scores(course: Course, every: list[Standing], people: dict) -> Iterable[lis
         yield [one.student, last, first, one.assignment, one.notebook, *parts]
     for student in sorted(people.keys() - {one.student for one in every}):
         last, first, _, _ = people[student]
-        yield [student, last, first, *[""] * 7, "not handed in"]
+        yield [student, last, first, *[None] * 7, "not handed in"]
 
 
 def _moodle(course: Course, every: list[Standing], people: dict) -> Iterable[list]:
@@ -185,6 +213,13 @@ def _canvas(course: Course, every: list[Standing], people: dict) -> Iterable[lis
         number = user or (student.rpartition("_")[2] if student.rpartition("_")[2].isdigit() else "")
         name = f"{last}, {first}" if last and first else student
         yield [name, number, "", "", "", *(scores.get((student, one)) for one in assignments)]
+
+
+def _alike(course: Course, graded: Graded) -> Iterable[list]:
+    yield ["assignment", "notebook", "student", "other student", "alike", "compared", "likeness", "cells"]
+    for pair in pairs(course, graded.results):
+        cells = [len(pair.cells), pair.compared, pair.likeness, " ".join(pair.cells)]
+        yield [pair.assignment, pair.notebook, pair.one, pair.other, *cells]
 
 
 class NbgraderExport(ExportPlugin):

@@ -12,12 +12,15 @@ import os
 import sys
 import threading
 from collections import deque
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from multiprocessing.connection import Connection, wait
 
 from resumen.errors import CourseError, first_sentence
 from resumen.instructor.job import FORKED, SANDBOXED, Job, kernels, run_job
+
+Work = Callable[[Job], None]
+"""What does a job: `job.run_job`, or what a test puts in its place."""
 
 TRIES = 3
 """How often a job is begun whose process ends without a word."""
@@ -47,7 +50,7 @@ def failure_of(error: Exception) -> Failure:
 # This machine ---------------------------------------------------------------------------------------------------------
 
 
-def local(jobs: list[Job], count: int) -> Iterator[tuple[Job, Failure | None]]:
+def local(jobs: list[Job], count: int, work: Work = run_job) -> Iterator[tuple[Job, Failure | None]]:
     """Do the jobs, `count` at a time, each in a process of its own; yield each with None, or with why it failed.
 
     The processes are forks of one that has nbgrader loaded. They end when this process ends.
@@ -60,7 +63,7 @@ def local(jobs: list[Job], count: int) -> Iterator[tuple[Job, Failure | None]]:
             while waiting and len(running) < count:
                 job, attempt = waiting.popleft()
                 ours, theirs = context.Pipe(duplex=False)
-                process = context.Process(target=_work, args=(theirs, job, dict(os.environ)), daemon=True)
+                process = context.Process(target=_work, args=(theirs, work, job, dict(os.environ)), daemon=True)
                 process.start()
                 theirs.close()
                 running[ours] = process, job, attempt
@@ -90,14 +93,14 @@ def _outcome(told: Connection, process) -> Failure | None:
     return failure
 
 
-def _work(told: Connection, job: Job, environment: dict[str, str]) -> None:
+def _work(told: Connection, work: Work, job: Job, environment: dict[str, str]) -> None:
     os.environ.update(environment)
     if sys.platform == "linux":
         from resumen.instructor.sandbox import die_with_parent
 
         die_with_parent(os.getppid())
     try:
-        run_job(job)
+        work(job)
     except Exception as error:
         told.send(failure_of(error))
     else:
@@ -107,7 +110,7 @@ def _work(told: Connection, job: Job, environment: dict[str, str]) -> None:
 # A cluster ------------------------------------------------------------------------------------------------------------
 
 
-def cluster(jobs: list[Job], address: str) -> Iterator[tuple[Job, Failure | None]]:
+def cluster(jobs: list[Job], address: str, work: Work = run_job) -> Iterator[tuple[Job, Failure | None]]:
     """Have a Dask cluster do the jobs; yield each with None, or with why it failed.
 
     Its workers see the folder of the course at the same place as this machine, have this package installed, and sandboxes where
@@ -135,7 +138,7 @@ def cluster(jobs: list[Job], address: str) -> Iterator[tuple[Job, Failure | None
         for worker, problem in client.run(problem_of, str(jobs[0].course.root), jobs[0].mode).items():
             if problem:
                 raise CourseError(f"The worker {worker} cannot grade: {problem}")
-        futures = {client.submit(_work_in_cluster, job, pure=False): (job, 1) for job in jobs}
+        futures = {client.submit(_work_in_cluster, work, job, pure=False): (job, 1) for job in jobs}
         ended = as_completed(futures)
         for future in ended:
             job, attempt = futures.pop(future)
@@ -146,7 +149,7 @@ def cluster(jobs: list[Job], address: str) -> Iterator[tuple[Job, Failure | None
             else:
                 failure = failure_of(error)
             if failure and attempt < TRIES:
-                again = client.submit(_work_in_cluster, job, pure=False)
+                again = client.submit(_work_in_cluster, work, job, pure=False)
                 futures[again] = job, attempt + 1
                 ended.add(again)
             else:
@@ -166,7 +169,7 @@ _lock = threading.Lock()
 _kernels: contextlib.ExitStack | None = None
 
 
-def _work_in_cluster(job: Job) -> Failure | None:
+def _work_in_cluster(work: Work, job: Job) -> Failure | None:
     global _kernels
     with _lock:  # a worker may have several threads
         if _kernels is None and job.mode in FORKED:
@@ -174,7 +177,7 @@ def _work_in_cluster(job: Job) -> Failure | None:
             _kernels.enter_context(kernels(job.course, job.mode))
             atexit.register(_kernels.close)
     try:
-        run_job(job)
+        work(job)
     except Exception as error:
         return failure_of(error)
     return None
