@@ -303,7 +303,7 @@ class _CellRunner:
         os.ftruncate(2, 0)
         os.lseek(2, 0, os.SEEK_SET)
         try:
-            exec(compile(_plain_python(source), "<cell>", "exec"), self.namespace)
+            exec(compile(_plain_python(source), "<ipython-input-cell>", "exec"), self.namespace)
         except BaseException as caught:  # SystemExit too
             error = f"{type(caught).__name__}: {caught}"
         seconds = time.process_time() - started

@@ -1,0 +1,330 @@
+"""Run a submission: its answers in one kernel and the tests in another (`TwoProcessExecute`), or all in one (`SingleProcessExecute`).
+
+Both are nbgrader preprocessors: they stand where nbgrader's own `Execute` stands, between the rebuilt notebook and
+`SaveAutoGrades`, and leave outputs that nbgrader's `determine_grade` scores.
+
+    executed, resources = TwoProcessExecute(source=instructors_notebook, answer_kernel="resumen-sandbox",
+                                            test_kernel="resumen-warm", timeout=180).preprocess(rebuilt, resources)
+    resources["resumen"]["reason"]  # "" or why the rest of it was not run
+
+A submission always comes back. A kernel that dies, does not end, or says too much costs the cells that it prevented: each of
+them gets an error whose message is the reason.
+
+With two processes the student's kernel runs the answer cells and the instructor's cells around them, in their order, as a
+student would. The tests' kernel runs the test cells, and of the instructor's other cells those that they need. It never runs
+a line of the student's; it asks the answers for plain values (`resumen.instructor.answers`, `resumen.instructor.crossing`).
+"""
+
+import asyncio
+import builtins
+import re
+import shutil
+import symtable
+import tempfile
+import time
+from pathlib import Path
+
+import nbformat
+from jupyter_client.manager import AsyncKernelManager
+from jupyter_core.utils import run_sync
+from nbclient import NotebookClient
+from nbclient.exceptions import DeadKernelError
+from nbgrader.preprocessors import NbGraderPreprocessor
+from nbgrader.utils import is_grade, is_solution
+from traitlets import Float, Instance, Integer, Unicode
+from traitlets.config import Config
+
+NOT_RUN = "NotRun"
+"""Name of the error in a cell that was not run, or not to its end. Its message is the reason."""
+
+WATCH = "import resumen.own as _own; _own.watch(); del _own"
+"""First of all, in a kernel that answers run in: a lab imports `resumen.lab` later, or not at all if a warm kernel has it."""
+
+TASK = re.compile(r"\btask\(\s*[\"'].*?(\w+)[\"']\s*\)")
+"""A test cell's `with task("Task 1 · clean_text")`: the function that it is about."""
+
+
+class _Kernel(NotebookClient):
+    """A kernel that runs one cell after the other, and says when it is no longer of use."""
+
+    max_output = Integer(1 << 20)
+
+    def __init__(self, kernel_name: str, folder: Path, where: dict, **options):
+        # A connection by files in a private folder: no port that another process could reach.
+        config = Config()
+        config.KernelManager.transport = "ipc"
+        config.KernelManager.ip = str(folder / "k")
+        config.KernelManager.connection_file = str(folder / "kernel.json")
+        super().__init__(
+            nbformat.v4.new_notebook(),
+            config=config,
+            kernel_name=kernel_name,
+            kernel_manager_class=AsyncKernelManager,
+            resources=where,
+            allow_errors=True,
+            interrupt_on_timeout=True,
+            error_on_timeout={"ename": NOT_RUN, "evalue": "", "traceback": []},
+            shutdown_kernel="immediate",
+            extra_arguments=["--HistoryManager.hist_file=:memory:", "--log-level=CRITICAL"],
+            **options,
+        )
+        self.broken = ""
+
+    def process_message(self, msg, cell, cell_index):
+        """As nbclient, but a cell's outputs end at `max_output` bytes."""
+        if msg["msg_type"] in ("stream", "display_data", "execute_result", "error", "update_display_data"):
+            self.printed += len(str(msg["content"]))
+            if self.printed > self.max_output:
+                if not self.is_cut:
+                    self.is_cut = True
+                    cell.outputs.append(nbformat.v4.new_output("stream", text="\n… (the rest was too long)\n"))
+                return None
+        return super().process_message(msg, cell, cell_index)
+
+    async def run(self, cell, seconds: float) -> str:
+        """Execute one cell, and return "" or why this kernel cannot go on. An error in the cell is no reason."""
+        if self.broken:
+            return self.broken
+        self.printed, self.is_cut = 0, False
+        self.nb.cells, self.timeout = [cell], max(1, round(seconds))
+        cell.outputs = []
+        try:
+            await self.async_execute_cell(cell, 0, store_history=False)
+            reply = self.reply_of(cell)
+            if reply:
+                mark(cell, f"it took more than {self.timeout} s: is there a loop that does not end?")
+                probe = nbformat.v4.new_code_cell("pass")
+                self.nb.cells, self.timeout = [probe], 10
+                await self.async_execute_cell(probe, 0, store_history=False)
+                if self.reply_of(probe):
+                    self.broken = "a cell took too long and could not be interrupted"
+        except DeadKernelError:
+            self.broken = "the kernel died: it was killed, crashed, or ran out of memory"
+        except Exception as error:  # a kernel in the hands of a student may send anything
+            self.broken = f"the kernel broke the rules of its line: {type(error).__name__}"
+        return self.broken
+
+    def reply_of(self, cell) -> bool:
+        """Say whether the time of the cell that ran last was over."""
+        return self._timed_out
+
+    async def _async_handle_timeout(self, timeout, cell=None):
+        self._timed_out = True
+        return await super()._async_handle_timeout(timeout, cell)
+
+    async def async_execute_cell(self, cell, *arguments, **named):
+        self._timed_out = False
+        return await super().async_execute_cell(cell, *arguments, **named)
+
+
+def mark(cell, reason: str) -> None:
+    """Give a cell an error with this reason, so that nbgrader gives it no points."""
+    cell.outputs = [
+        *(one for one in cell.get("outputs", []) if one.output_type != "error"),
+        nbformat.v4.new_output("error", ename=NOT_RUN, evalue=reason, traceback=[f"{NOT_RUN}: {reason}"]),
+    ]
+
+
+def is_test(cell) -> bool:
+    return cell.cell_type == "code" and is_grade(cell) and not is_solution(cell)
+
+
+class _Execute(NbGraderPreprocessor):
+    timeout = Integer(180, help="Seconds that one cell may take.").tag(config=True)
+    submission_timeout = Float(900.0, help="Seconds that a whole submission may take.").tag(config=True)
+    max_output = Integer(1 << 20, help="Bytes of output that are kept of one cell.").tag(config=True)
+
+    def preprocess(self, nb, resources):
+        run_sync(self._run)(nb, resources)
+        return nb, resources
+
+    async def _run(self, nb, resources) -> None:
+        self._end = time.monotonic() + self.submission_timeout
+        self._folder = Path(tempfile.mkdtemp(prefix="resumen-"))
+        resources.setdefault("resumen", {})["reason"] = ""
+        try:
+            await self._run_cells(nb, resources)
+        finally:
+            shutil.rmtree(self._folder, ignore_errors=True)
+
+    def _seconds(self) -> float:
+        return min(self.timeout, self._end - time.monotonic())
+
+    def _kernel(self, name: str, resources, folder: str) -> _Kernel:
+        path = self._folder / folder
+        path.mkdir(mode=0o700)
+        where = {"metadata": {"path": resources.get("metadata", {}).get("path", str(path))}}
+        return _Kernel(name, path, where, max_output=self.max_output)
+
+
+class SingleProcessExecute(_Execute):
+    """Run the notebook in one kernel, as nbgrader does, and survive what a submission does to it."""
+
+    kernel_name = Unicode("python3", help="The kernel of answers and tests.").tag(config=True)
+
+    async def _run_cells(self, nb, resources) -> None:
+        kernel = self._kernel(self.kernel_name, resources, "kernel")
+        reason = ""
+        async with kernel.async_setup_kernel():
+            await kernel.run(nbformat.v4.new_code_cell(WATCH), self.timeout)
+            for cell in nb.cells:
+                if cell.cell_type != "code" or not cell.source.strip():
+                    continue
+                if not reason and self._seconds() <= 0:
+                    reason = "the time of this submission is used up"
+                if not reason:
+                    reason = await kernel.run(cell, self._seconds())
+                    if not reason:
+                        continue
+                mark(cell, reason)
+        resources["resumen"]["reason"] = reason
+
+
+class TwoProcessExecute(_Execute):
+    """Run the answers in one kernel and the tests in another.
+
+    `source` is the instructor's notebook. Without it, it is looked for where nbgrader keeps it, by the names in `resources`.
+    """
+
+    answer_kernel = Unicode("python3", help="The kernel of the answers: nobody trusts it.").tag(config=True)
+    test_kernel = Unicode("python3", help="The kernel of the tests: no line of a student's runs in it.").tag(
+        config=True
+    )
+    call_timeout = Float(60.0, help="Seconds that one call of an answer may take.").tag(config=True)
+    source = Instance(nbformat.NotebookNode, allow_none=True, default_value=None)
+
+    async def _run_cells(self, nb, resources) -> None:
+        source = self.source or self._find_source(resources)
+        own = [
+            cell for cell in source.cells if cell.cell_type == "code" and not is_grade(cell) and not is_solution(cell)
+        ]
+        plan = _Plan(source)
+        answers = self._kernel(self.answer_kernel, resources, "answers")
+        tests = self._kernel(self.test_kernel, resources, "tests")
+        folder = self._folder / "answers"
+        async with tests.async_setup_kernel(), answers.async_setup_kernel():
+            line = "from resumen.instructor.answers import Line as _Line\n"
+            line += f"_line = _Line({str(folder)!r}, globals(), {self.call_timeout}, {self.submission_timeout})"
+            await self._scratch(tests, line)
+            await answers.run(nbformat.v4.new_code_cell(WATCH), self.timeout)
+            for cell in nb.cells:
+                if cell.cell_type != "code" or not cell.source.strip():
+                    continue
+                if self._seconds() <= 0:
+                    answers.broken = answers.broken or "the time of this submission is used up"
+                if not is_test(cell):
+                    if await answers.run(cell, max(1, self._seconds())):
+                        mark(cell, answers.broken)
+                elif tests.broken:
+                    mark(cell, tests.broken)
+                else:
+                    for needed in plan.needed_by(cell):
+                        await self._scratch(tests, needed.source)
+                    await self._test(cell, plan.asked_by(cell), answers, tests, folder)
+                    if tests.broken:
+                        mark(cell, tests.broken)
+        resources["resumen"]["reason"] = answers.broken or tests.broken
+
+    async def _test(self, cell, names: list[str], answers: _Kernel, tests: _Kernel, folder: Path) -> None:
+        """Run a test cell in the tests' kernel while the answers' kernel serves what it asks for."""
+        if answers.broken:
+            await self._scratch(tests, f"_line.gone = _line.gone or {answers.broken!r}")
+        await self._scratch(tests, f"_line.open({cell.source!r})")
+        code = f"from resumen.instructor.answers import serve as _serve\n_serve({str(folder)!r}, globals(), {TASK.findall(cell.source)!r})"
+        serving = asyncio.ensure_future(answers.run(nbformat.v4.new_code_cell(code), self.submission_timeout))
+        try:
+            await self._scratch(tests, f"_line.fetch({names!r})")
+            await tests.run(cell, max(1, self._seconds()))
+        finally:
+            told = await self._scratch(tests, "_line.close(); print(_line.gone, end='')")
+            if told and not answers.broken:
+                answers.broken = told
+            try:
+                await asyncio.wait_for(asyncio.shield(serving), 0.01 if answers.broken else 15)
+            except asyncio.TimeoutError:
+                answers.broken = answers.broken or "an answer did not come back when its test was over"
+                await answers.km.shutdown_kernel(now=True)
+                await serving
+
+    async def _scratch(self, kernel: _Kernel, code: str) -> str:
+        """Run code of ours, and return what it prints."""
+        cell = nbformat.v4.new_code_cell(code)
+        await kernel.run(cell, self.timeout)
+        for output in cell.outputs:
+            if output.output_type == "error":
+                kernel.broken = kernel.broken or f"the tests could not be prepared: {output.ename}: {output.evalue}"
+        return "".join(one.text for one in cell.outputs if one.output_type == "stream" and one.name == "stdout")
+
+    def _find_source(self, resources) -> nbformat.NotebookNode:
+        names = resources["nbgrader"]
+        return nbformat.read(
+            Path(self.parent.coursedir.format_path(self.parent.coursedir.source_directory, ".", names["assignment"]))
+            / f"{names['notebook']}.ipynb",
+            as_version=4,
+        )
+
+
+# What a test cell needs -----------------------------------------------------------------------------------------------
+
+
+class _Plan:
+    """Which of the instructor's cells the tests need, and which names they have to ask the answers for."""
+
+    def __init__(self, source: nbformat.NotebookNode):
+        self.cells = [cell for cell in source.cells if cell.cell_type == "code" and not is_solution(cell)]
+        self.done: set[str] = set()
+
+    def _before(self, test) -> list:
+        name = test.metadata.nbgrader.grade_id
+        place = next(
+            (
+                number
+                for number, cell in enumerate(self.cells)
+                if is_test(cell) and cell.metadata.nbgrader.grade_id == name
+            ),
+            len(self.cells),
+        )
+        return [cell for cell in self.cells[:place] if not is_test(cell)]
+
+    def needed_by(self, test) -> list:
+        """Return the instructor's cells before a test that bind what it reads, directly or not, and that were not returned before."""
+        before = self._before(test)
+        wanted, _ = names(test.source)
+        needed = []
+        for cell in reversed(before):
+            reads, binds = names(cell.source)
+            if binds & wanted or "setup(" in cell.source:
+                needed.append(cell)
+                wanted = wanted | reads
+        new = [cell for cell in reversed(needed) if cell.source not in self.done]
+        self.done |= {cell.source for cell in new}
+        return new
+
+    def asked_by(self, test) -> list[str]:
+        """Return the names that a test reads and that no cell of the instructor binds: the answers."""
+        reads, binds = names(test.source)
+        known = set(dir(builtins)) | {"display", "get_ipython"}
+        for cell in self._before(test):
+            known |= names(cell.source)[1]
+        return sorted(reads - binds - known)
+
+
+def names(source: str) -> tuple[set[str], set[str]]:
+    """Return the names that a cell reads from the notebook's namespace and those that it binds there."""
+    from IPython.core.inputtransformer2 import TransformerManager
+
+    reads, binds = set(), set()
+    try:
+        top = symtable.symtable(TransformerManager().transform_cell(source), "cell", "exec")
+    except SyntaxError:
+        return reads, binds
+    tables = [top]
+    for table in tables:
+        tables += table.get_children()
+        for symbol in table.get_symbols():
+            if table is top or symbol.is_global():
+                if symbol.is_referenced():
+                    reads.add(symbol.get_name())
+                if symbol.is_assigned() or symbol.is_imported():
+                    binds.add(symbol.get_name())
+    return reads, binds
