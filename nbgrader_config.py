@@ -38,6 +38,9 @@ c.ZipCollectApp.collector_plugin = "resumen.instructor.collect.LmsCollector"
 
 c.GenerateAssignment.preprocessors = WITH_GRADEBOOK
 
+# nbgrader's own export writes 0.0 for work that nobody graded.
+c.ExportApp.plugin_class = "resumen.instructor.report.NbgraderExport"
+
 # Graded cells of a project bring small data of their own. Its fine-tunes, which nobody grades here, need not take minutes.
 os.environ.setdefault("RESUMEN_QUICK", "1")
 

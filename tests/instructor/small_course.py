@@ -9,7 +9,7 @@ from pathlib import Path
 import nbformat
 from nbformat.v4 import new_code_cell, new_markdown_cell, new_notebook, new_output
 
-from resumen.instructor.job import Job, fail, finished, write_result
+from resumen.instructor.job import Job, finished, write_result
 from resumen.instructor.release import release
 from resumen.notebooks import is_answer, is_test
 
@@ -117,7 +117,7 @@ def quick(job: Job) -> None:
         if is_answer(cell):
             continue
         if is_test(cell) and sources.get(cell.id.removesuffix("-tests")) not in RIGHT.values():
-            fail(cell, "Got 4, expected 2.")
+            cell.outputs = [new_output("error", ename="AssertionError", evalue="Got 4, expected 2.", traceback=["no"])]
         elif is_test(cell):
             cell.outputs = [new_output("stream", text="right")]
     write_result(job, finished(job, notebook, "", [], 0.1))

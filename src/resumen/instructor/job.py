@@ -22,6 +22,7 @@ from nbgrader.utils import determine_grade, is_grade, is_solution
 
 from resumen.errors import CourseError, first_sentence
 from resumen.instructor.gradebook import Course
+from resumen.instructor.hidden import NOT_RUN as NOT_RUN_ERROR
 from resumen.instructor.hidden import SingleProcessExecute, TwoProcessExecute
 from resumen.instructor.provisioner import SANDBOX as SANDBOX_KERNEL
 from resumen.instructor.provisioner import WARM as WARM_KERNEL
@@ -229,7 +230,7 @@ def stop(notebook: NotebookNode, reason: str) -> None:
 
 def fail(cell: NotebookNode, reason: str) -> None:
     """Give a cell an error with this reason in place of what it shows."""
-    cell.outputs = [nbformat.v4.new_output("error", ename="NotRun", evalue=reason, traceback=[reason])]
+    cell.outputs = [nbformat.v4.new_output("error", ename=NOT_RUN_ERROR, evalue=reason, traceback=[reason])]
 
 
 # Scores ---------------------------------------------------------------------------------------------------------------
@@ -263,7 +264,7 @@ def _outcome(cell: NotebookNode, points: float | None, most: float) -> str:
     if points:
         return RIGHT if points == most else PARTLY
     errors = {output.ename for output in cell.get("outputs", []) if output.output_type == "error"}
-    if "NotRun" in errors:
+    if NOT_RUN_ERROR in errors:
         return NOT_RUN
     return NOT_ATTEMPTED if "NotImplementedError" in errors or cell.cell_type != "code" else WRONG
 

@@ -139,7 +139,7 @@ def cluster(jobs: list[Job], address: str, work: Work = run_job) -> Iterator[tup
             if problem:
                 raise CourseError(f"The worker {worker} cannot grade: {problem}")
         futures = {client.submit(_work_in_cluster, work, job, pure=False): (job, 1) for job in jobs}
-        ended = as_completed(futures)
+        ended = as_completed(futures, loop=client.loop)
         for future in ended:
             job, attempt = futures.pop(future)
             if future.status == "finished":
