@@ -159,6 +159,22 @@ class TestRelease:
         assert release(course, [OTHER]) == [course / "labs" / OTHER / "quiz.ipynb"]
         assert [path.name for path in (course / "labs").iterdir()] == [OTHER]
 
+    def test_copies(self, course):
+        """The demo that students get is the exemplar's; the package carries what was released, if it lies in the course."""
+        demo = course / "solutions" / "capstone" / "hand-in" / "demo.py"
+        package = course / "src" / "resumen"
+        demo.parent.mkdir(parents=True)
+        package.mkdir(parents=True)
+        demo.write_text("print('a page')", encoding="utf-8")
+        given, packed = course / "capstone" / "capstone" / "demo.py", package / "data" / "labs" / f"{STAGE}.ipynb"
+        assert leaks(course) == [
+            "capstone/capstone/demo.py differs from solutions/capstone/hand-in/demo.py: run `resumen release`.",
+            f"src/resumen/data/labs/{STAGE}.ipynb differs from {LAB.as_posix()}: run `resumen release`.",
+        ]
+        assert release(course) == [given, packed]
+        assert given.read_bytes() == demo.read_bytes() and packed.read_bytes() == (course / LAB).read_bytes()
+        assert leaks(course) == []
+
     def test_nothing_unlisted_travels(self, course):
         """Nor with nbgrader's own command: the list of what it ignores stands in nbgrader_config.py."""
         from nbgrader.apps import NbGraderAPI
