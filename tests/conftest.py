@@ -2,6 +2,7 @@
 
 import os
 import re
+import sys
 import tempfile
 from contextlib import contextmanager
 from pathlib import Path
@@ -16,6 +17,19 @@ for name in ("RESUMEN_PROFILE", "RESUMEN_DATA"):
 
 from resumen.errors import CourseError  # noqa: E402
 from resumen.setup import STAGES  # noqa: E402
+
+
+def pytest_configure(config):
+    """Let nbval fork its kernels from one warm server, where that is possible: each notebook then has its libraries loaded."""
+    if sys.platform == "linux" and (
+        getattr(config.option, "nbval", False) or getattr(config.option, "nbval_lax", False)
+    ):
+        from resumen.instructor.provisioner import WARM, kernelspecs
+
+        kernels = kernelspecs()
+        kernels.__enter__()
+        config.add_cleanup(lambda: kernels.__exit__(None, None, None))
+        config.option.nbval_current_env, config.option.nbval_kernel_name = False, WARM
 
 
 def pytest_collection_modifyitems(items):

@@ -40,9 +40,9 @@ KEY = {
 
 ALSO = {
     "tokenize_words": "metrics.WordTokenizer",
-    "rouge_n": "metrics.WordTokenizer metrics.rouge_scores",
-    "rouge_l": "metrics.WordTokenizer metrics.rouge_scores",
-    "rouge_lsum": "metrics.WordTokenizer metrics.rouge_scores",
+    "rouge_n": "metrics.rouge_scores",
+    "rouge_l": "metrics.rouge_scores",
+    "rouge_lsum": "metrics.rouge_scores",
     "paired_bootstrap": "metrics.mean_interval metrics.resampled_means",
     "verdict": "projects.premier.tasks.compare",
     "count_leaks": "projects.capstone.contract.leaking_groups",

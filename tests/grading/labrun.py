@@ -145,7 +145,9 @@ class Lab:
                 faults.append(f"{function} is {state} and is reported as {reported}")
         return faults
 
-    def run_answers(self, answers: list[tuple[str, str]], seconds: dict[str, float], start: str = "") -> list[Outcome]:
+    def run_answers(
+        self, answers: list[tuple[str, str]], seconds: dict[str, float], start: str = "", apart: bool = False
+    ) -> list[Outcome]:
         """Run each (function, answer) with its task's own test cell, and return the outcomes of those cells.
 
         Why its own cell is enough: `test_tasks_are_independent` proves from the sources that no other cell reads the name.
@@ -154,6 +156,7 @@ class Lab:
             answers: the function's name and the source of its answer cell.
             seconds: what each test cell takes with the reference: an answer that takes five times as long is stuck.
             start: Python that runs before the first cell.
+            apart: run each answer in a process of its own, which the tests' process asks.
         """
         by_cell: dict[str, list[tuple[int, str, str, float]]] = {}
         for number, (function, source) in enumerate(answers):
@@ -161,7 +164,7 @@ class Lab:
             limit = 1 + 5 * seconds[task.tests.id]
             by_cell.setdefault(task.answer.id, []).append((number, source, task.tests.source, limit))
         cells = [(start, []), *((cell.source, by_cell.get(cell.id, [])) for cell in self._needed_by_tasks())]
-        outcomes = in_fresh_process(_run_forks, cells)
+        outcomes = in_fresh_process(_run_forks, cells, apart)
         return [Outcome(*outcomes[number]) for number in range(len(answers))]
 
     def _needed_by_tasks(self) -> list[nbformat.NotebookNode]:
@@ -240,8 +243,10 @@ def _run_cells(cells):
     return outcomes, list(lab.report().reset_index().itertuples(index=False, name=None))
 
 
-def _run_forks(cells):
-    cell_runner = _CellRunner()
+def _run_forks(cells, apart):
+    if apart:
+        pass  # once, not in each fork
+    cell_runner = _CellRunner(apart)
     outcomes = {}
     for source, answers in cells:
         gc.collect()
@@ -287,9 +292,10 @@ def _run_in_forks(cell_runner, answers) -> dict:
 class _CellRunner:
     """A stand-in for a kernel: one namespace, and what a cell raises or writes to stderr."""
 
-    def __init__(self):
+    def __init__(self, apart: bool = False):
         from IPython.display import display
 
+        self.apart = apart
         builtins.display = display  # as in a notebook
         main = sys.modules["__main__"] = types.ModuleType("__main__")
         self.namespace = main.__dict__
@@ -313,8 +319,38 @@ class _CellRunner:
 
     def run_both(self, answer: str, tests: str) -> tuple[str, str, float]:
         """Run an answer, then its tests, in a copy of the namespace, and return the outcome of the tests."""
+        if self.apart:
+            return self._run_apart(answer, tests)
         before, self.namespace = self.namespace, dict(self.namespace)
         self.run(answer)
         outcome = self.run(tests)
         self.namespace = before
         return outcome
+
+    def _run_apart(self, answer: str, tests: str) -> tuple[str, str, float]:
+        """As `run_both`, but the answer runs in a fork of this process: a stand-in for the two kernels of `TwoProcessExecute`."""
+        from resumen import lab
+        from resumen.instructor.answers import Line, serve
+        from resumen.instructor.hidden import TASK
+
+        function = TASK.findall(tests)
+        with tempfile.TemporaryDirectory() as folder:
+            line = Line(f"{folder}/answers", f"{folder}/files", dict(self.namespace), call_seconds=20, all_seconds=60)
+            line.open(tests)
+            process = os.fork()
+            if process == 0:
+                try:
+                    lab._define = None
+                    self.run(answer)
+                    serve(line.path, self.namespace, function)
+                finally:
+                    os._exit(0)
+            before, self.namespace = self.namespace, line.namespace
+            try:
+                line.fetch(function)
+                return self.run(tests)
+            finally:
+                line.close()
+                self.namespace, lab._define, tempfile.tempdir = before, None, None
+                os.kill(process, signal.SIGKILL)
+                os.waitpid(process, 0)

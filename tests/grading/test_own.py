@@ -69,7 +69,6 @@ OTHERS = {
     "weighted_kappa": "from resumen.projects.capstone import raters\n"
     "def weighted_kappa(a, b, scale):\n    return raters.kappa(a, b, scale, 'quadratic')",
     "tokenize_words": "from resumen.metrics import WordTokenizer\ntokenize_words = WordTokenizer().tokenize",
-    "rouge_l": "from resumen import metrics\ndef rouge_l(a, b):\n    return Score(*metrics._scorer.score(b, a)['rougeL'])",
     "split_sentences": "from resumen.baselines import copy_text\n"
     "def split_sentences(text, language):\n    return copy_text(text, language).split('\\n')",
     "stress": "from resumen.projects.capstone.robustness import STRESSES\n"

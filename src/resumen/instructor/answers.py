@@ -1,22 +1,25 @@
 """The two ends of the line between hidden tests and a student's answers: `Line` in the tests' kernel, `serve` in the answers'.
 
-For each test cell the tests listen on a unix socket, the answers' kernel connects and serves until the cell is over. So an
+For each test cell the answers' kernel listens on a Unix socket, and serves until the cell is over. So an
 answer always runs in the main thread of its own kernel, where it can be interrupted, and only while its task is tested.
 """
 
 import builtins
 import contextlib
 import io
+import logging
+import os
 import signal
 import socket
 import sys
 import tempfile
 import threading
 import time
+import warnings
 from pathlib import Path
 
 from resumen import lab, own
-from resumen.instructor.crossing import AnswerSide, Far, Generators, Remote, TestSide, Uncrossable, receive, send
+from resumen.instructor.crossing import AnswerSide, Far, Files, Generators, Remote, TestSide, Uncrossable, receive, send
 
 MAX_OUTPUT = 1 << 16
 """Characters that one call may print. The rest is dropped."""
@@ -43,37 +46,35 @@ class Line:
     """The tests' end. One for a submission: it knows how much time is left, and why the answers are gone if they are.
 
     Args:
-        folder: the answers' runtime folder: the socket lies there, and the files that tests and answers share.
+        path: the socket at which the answers' kernel listens.
+        folder: where tests make temporary files. What they write there and an answer saves there has one path on both sides,
+            whether these see one folder or two.
         namespace: of the tests' notebook.
         call_seconds: what one call may take.
         all_seconds: what all calls of the submission may take.
     """
 
-    def __init__(self, folder: str, namespace: dict, call_seconds: float, all_seconds: float):
-        self.folder, self.namespace = Path(folder), namespace
+    def __init__(self, path: str, folder: str, namespace: dict, call_seconds: float, all_seconds: float):
+        self.path, self.namespace = path, namespace
         self.call_seconds, self.left = call_seconds, all_seconds
         self.gone = ""
-        self.listener = self.connection = None
+        self.connection: socket.socket | None = None
         self.lock = threading.RLock()
-        files = self.folder / "files"
-        files.mkdir(exist_ok=True)
+        Path(folder).mkdir(exist_ok=True)
+        tempfile.tempdir = folder
         lab._define = self.define
-        tempfile.tempdir = str(files)  # what a test writes or an answer saves, both can read
 
     def open(self, source: str) -> None:
-        """Listen for the answers' kernel. `source` is that of the test cell."""
+        """Begin a test cell with this source: nothing is known to both sides."""
         self.source = source
-        path = self.folder / "line"
-        path.unlink(missing_ok=True)
-        self.listener = socket.socket(socket.AF_UNIX)
-        self.listener.bind(str(path))
-        self.listener.listen(1)
-        self.listener.settimeout(CONNECT)
-        self.side, self.generators = TestSide(self.namespace, self._remote), Generators()
-        self.side.remote = lambda handle, names: Remote(Far(handle, tuple(names), self._holds, self.ask))
+        self.side, self.generators, self.files = (
+            TestSide(self.namespace, self._remote),
+            Generators(),
+            Files(tempfile.tempdir),
+        )
         self._holds: tuple[str, ...] = ()
 
-    def _remote(self, handle, names):
+    def _remote(self, handle: int, names: list[str]) -> Remote:
         return Remote(Far(handle, tuple(names), self._holds, self.ask))
 
     def fetch(self, names: list[str]) -> None:
@@ -112,6 +113,7 @@ class Line:
             request["states"] = side.changed([*side.reached, *(key for key in held if key not in side.reached)])
             self._holds = request["scope"] = tuple(side.reached)
             request["random"] = self.generators.changed()
+            request["files"] = [tempfile.tempdir, self.files.changed()]
             budget = request["seconds"] = min(self.call_seconds, self.left)
             if budget <= 0:
                 raise self._give_up("the time of this submission is used up")
@@ -136,10 +138,17 @@ class Line:
             return self._read(reply)
 
     def _connect(self) -> None:
-        try:
-            self.connection, _ = self.listener.accept()
-        except TimeoutError:
-            raise self._give_up("the process of the answers does not respond") from None
+        deadline = time.monotonic() + CONNECT
+        while True:
+            self.connection = socket.socket(socket.AF_UNIX)
+            try:
+                self.connection.connect(self.path)
+                return
+            except OSError:
+                self.connection.close()
+                if time.monotonic() > deadline:
+                    raise self._give_up("the process of the answers does not respond") from None
+                time.sleep(0.005)
 
     def _read(self, reply: dict):
         try:
@@ -147,6 +156,7 @@ class Line:
                 if type(text) is str and text:
                     stream.write(text[:MAX_OUTPUT])
             self.generators.set(reply["random"])
+            self.files.set(reply["files"])
             self.side.refresh(reply["states"])
             if "raised" in reply:
                 names, message = reply["raised"]
@@ -166,10 +176,9 @@ class Line:
 
     def close(self) -> None:
         """End the serving of this test cell."""
-        for one in (self.connection, self.listener):
-            if one is not None:
-                one.close()
-        self.connection = self.listener = None
+        if self.connection is not None:
+            self.connection.close()
+        self.connection = None
 
 
 class Missing:
@@ -213,27 +222,31 @@ class TookTooLong(BaseException):
     """Raised in an answer that has used up its time. No `except Exception` holds it up."""
 
 
-def serve(folder: str, namespace: dict, tasks: list[str] = ()) -> None:
+def serve(path: str, namespace: dict, tasks: list[str] = ()) -> None:
     """Answer what the tests ask until they close the line.
 
     Args:
-        folder: the runtime folder.
+        path: the socket to listen at, where this kernel was not given one that listens already.
         namespace: the student's.
         tasks: the graded functions that this test cell is about: the package's own are out of reach meanwhile.
     """
-    connection = socket.socket(socket.AF_UNIX)
-    deadline = time.monotonic() + CONNECT
-    while True:
-        try:
-            connection.connect(str(Path(folder) / "line"))
-            break
-        except OSError:
-            if time.monotonic() > deadline:
-                raise
-            time.sleep(0.01)
-    tempfile.tempdir = str(Path(folder) / "files")
+    given = os.environ.get("RESUMEN_ANSWERS_FD")
+    if given:
+        listener = socket.socket(fileno=os.dup(int(given)))
+    else:
+        Path(path).unlink(missing_ok=True)
+        listener = socket.socket(socket.AF_UNIX)
+        listener.bind(path)
+        listener.listen(1)
+    with contextlib.closing(listener):
+        listener.settimeout(CONNECT)
+        connection, _ = listener.accept()
+        connection.settimeout(None)
     server = _Server(namespace)
-    with own.out_of_reach(*tasks), contextlib.closing(connection):
+    with own.out_of_reach(*tasks), contextlib.closing(connection), warnings.catch_warnings():
+        # What `quiet` does in the tests' process.
+        warnings.simplefilter("ignore")
+        logging.disable(logging.CRITICAL)
         while True:
             try:
                 request = receive(connection)
@@ -246,6 +259,7 @@ class _Server:
     def __init__(self, namespace: dict):
         self.namespace = namespace
         self.side, self.generators = AnswerSide(namespace), Generators()
+        self.files: Files | None = None
 
     def reply(self, request: dict) -> dict:
         out, err = _Printed(), _Printed()
@@ -253,6 +267,9 @@ class _Server:
         with contextlib.redirect_stdout(out), contextlib.redirect_stderr(err):
             try:
                 self.generators.set(request["random"])
+                folder, changes = request["files"]
+                self.files = self.files or Files(folder)
+                self.files.set(changes)
                 self.side.update(request["states"])
                 with _limit(request["seconds"]):
                     reply["value"] = self.side.encode(self._do(request))
@@ -265,8 +282,9 @@ class _Server:
         try:
             reply["states"] = self.side.changed(scope)
             reply["random"] = self.generators.changed()
+            reply["files"] = self.files.changed()
         except BaseException as error:
-            reply["states"], reply["random"] = {}, None
+            reply["states"], reply["random"], reply["files"] = {}, None, None
             reply["raised"] = [["AnswerFault"], f"its arguments cannot be sent back: {_message(error)}"]
         reply["out"], reply["err"] = out.getvalue(), err.getvalue()
         return reply

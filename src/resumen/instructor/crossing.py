@@ -18,9 +18,12 @@ import fractions
 import hashlib
 import importlib
 import json
+import os
 import pathlib
 import random
+import shutil
 import socket
+import stat
 import struct
 import sys
 import types
@@ -241,7 +244,7 @@ class Side:
     def make_named(self, name, fields, items):
         known = self.namespace.get(name)
         fits = isinstance(known, type) and issubclass(known, tuple) and getattr(known, "_fields", None) == tuple(fields)
-        made = known if fits else collections.namedtuple(name, fields)  # noqa: PYI024
+        made = known if fits else collections.namedtuple(name, fields)
         return tuple.__new__(made, [self.decode(item) for item in items])
 
     # NumPy, torch, pandas, datasets
@@ -799,7 +802,7 @@ class Generators:
         import torch
 
         version, numbers, gauss = random.getstate()
-        name, keys, place, has, cached = np.random.get_state()
+        _, keys, place, has, cached = np.random.get_state()
         state = [
             [version, struct.pack(f"!{len(numbers)}I", *numbers), gauss],
             [keys.astype("<u4").tobytes(), place, has, cached],
@@ -825,6 +828,68 @@ class Generators:
         except Exception as error:
             raise Uncrossable(f"generators that are none: {type(error).__name__}") from None
         self.known = digest(state)
+
+
+# Files ----------------------------------------------------------------------------------------------------------------
+
+
+class Files:
+    """A folder that both processes have under one path, each its own: what one changes in it is changed in the other's."""
+
+    def __init__(self, root: str):
+        self.root = pathlib.Path(root)
+        self.root.mkdir(mode=0o700, parents=True, exist_ok=True)
+        self.known: dict[str, tuple] = {}
+
+    def _found(self) -> dict[str, tuple]:
+        found = {}
+        for folder, folders, files in os.walk(self.root):
+            for name in (*folders, *files):
+                path = pathlib.Path(folder, name)
+                about = path.lstat()
+                if stat.S_ISDIR(about.st_mode):
+                    found[str(path.relative_to(self.root))] = ()
+                elif stat.S_ISREG(about.st_mode):
+                    found[str(path.relative_to(self.root))] = (about.st_size, about.st_mtime_ns, about.st_ino)
+        return found
+
+    def changed(self):
+        """Return what is new or changed, and what is gone; None if nothing is."""
+        found = self._found()
+        if found == self.known:
+            return None
+        gone = [name for name in self.known if name not in found]
+        new = [name for name in found if self.known.get(name) != found[name]]
+        self.known = found
+        return [gone, [[name, (self.root / name).read_bytes() if found[name] else None] for name in sorted(new)]]
+
+    def set(self, changes) -> None:
+        if changes is None:
+            return
+        try:
+            gone, new = changes
+            for name in gone:
+                path = self._path(name)
+                if path.is_dir():
+                    shutil.rmtree(path, ignore_errors=True)
+                else:
+                    path.unlink(missing_ok=True)
+            for name, data in new:
+                path = self._path(name)
+                if data is None:
+                    path.mkdir(exist_ok=True)
+                elif type(data) is bytes:
+                    path.unlink(missing_ok=True)  # a link is replaced, not followed
+                    path.write_bytes(data)
+        except Exception as error:
+            raise Uncrossable(f"files that are none: {type(error).__name__}") from None
+        self.known = self._found()
+
+    def _path(self, name: str) -> pathlib.Path:
+        path = self.root / name
+        if self.root.resolve() not in (path.parent.resolve(), *path.parent.resolve().parents):
+            raise ValueError("a file outside the folder")
+        return path
 
 
 # The tests' stand-in --------------------------------------------------------------------------------------------------

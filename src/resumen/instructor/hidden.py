@@ -140,7 +140,7 @@ class _Execute(NbGraderPreprocessor):
 
     async def _run(self, nb, resources) -> None:
         self._end = time.monotonic() + self.submission_timeout
-        self._folder = Path(tempfile.mkdtemp(prefix="resumen-"))
+        self._folder = Path(tempfile.mkdtemp(prefix="resumen-", dir="/tmp"))  # a sandbox has a /tmp, too
         resources.setdefault("resumen", {})["reason"] = ""
         try:
             await self._run_cells(nb, resources)
@@ -195,16 +195,15 @@ class TwoProcessExecute(_Execute):
 
     async def _run_cells(self, nb, resources) -> None:
         source = self.source or self._find_source(resources)
-        own = [
-            cell for cell in source.cells if cell.cell_type == "code" and not is_grade(cell) and not is_solution(cell)
-        ]
         plan = _Plan(source)
         answers = self._kernel(self.answer_kernel, resources, "answers")
         tests = self._kernel(self.test_kernel, resources, "tests")
-        folder = self._folder / "answers"
         async with tests.async_setup_kernel(), answers.async_setup_kernel():
+            # A kernel of ours has made the socket already, in its private folder.
+            folder = getattr(answers.km.provisioner, "runtime", "") or self._folder / "answers"
+            path = str(Path(folder, "answers"))
             line = "from resumen.instructor.answers import Line as _Line\n"
-            line += f"_line = _Line({str(folder)!r}, globals(), {self.call_timeout}, {self.submission_timeout})"
+            line += f"_line = _Line({path!r}, {str(self._folder / 'files')!r}, globals(), {self.call_timeout}, {self.submission_timeout})"
             await self._scratch(tests, line)
             await answers.run(nbformat.v4.new_code_cell(WATCH), self.timeout)
             for cell in nb.cells:
@@ -220,17 +219,17 @@ class TwoProcessExecute(_Execute):
                 else:
                     for needed in plan.needed_by(cell):
                         await self._scratch(tests, needed.source)
-                    await self._test(cell, plan.asked_by(cell), answers, tests, folder)
+                    await self._test(cell, plan.asked_by(cell), answers, tests, path)
                     if tests.broken:
                         mark(cell, tests.broken)
         resources["resumen"]["reason"] = answers.broken or tests.broken
 
-    async def _test(self, cell, names: list[str], answers: _Kernel, tests: _Kernel, folder: Path) -> None:
+    async def _test(self, cell, names: list[str], answers: _Kernel, tests: _Kernel, path: str) -> None:
         """Run a test cell in the tests' kernel while the answers' kernel serves what it asks for."""
         if answers.broken:
             await self._scratch(tests, f"_line.gone = _line.gone or {answers.broken!r}")
         await self._scratch(tests, f"_line.open({cell.source!r})")
-        code = f"from resumen.instructor.answers import serve as _serve\n_serve({str(folder)!r}, globals(), {TASK.findall(cell.source)!r})"
+        code = f"from resumen.instructor.answers import serve as _serve\n_serve({path!r}, globals(), {TASK.findall(cell.source)!r})"
         serving = asyncio.ensure_future(answers.run(nbformat.v4.new_code_cell(code), self.submission_timeout))
         try:
             await self._scratch(tests, f"_line.fetch({names!r})")
