@@ -4,6 +4,7 @@ import os
 from pathlib import Path
 
 from resumen.instructor.preprocessors import WITH_GRADEBOOK
+from resumen.instructor.rebuild import Rebuild, TolerantExporter
 from resumen.instructor.release import all_but
 from resumen.setup import PROJECTS, STAGES
 
@@ -40,6 +41,11 @@ c.GenerateAssignment.preprocessors = WITH_GRADEBOOK
 
 # nbgrader's own export writes 0.0 for work that nobody graded.
 c.ExportApp.plugin_class = "resumen.instructor.report.NbgraderExport"
+
+# What is graded is the notebook of solutions/ with the student's answers in it, whatever came back. nbgrader's own steps would stop the
+# whole class at one copied cell.
+c.Autograde.exporter_class = TolerantExporter
+c.Autograde.sanitize_preprocessors = [Rebuild]
 
 # Graded cells of a project bring small data of their own. Its fine-tunes, which nobody grades here, need not take minutes.
 os.environ.setdefault("RESUMEN_QUICK", "1")

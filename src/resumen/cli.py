@@ -173,13 +173,12 @@ def check(
     from resumen.check import notebook as lab
     from resumen.lab import RIGHT
 
-    cells = lab.read(path)
-    released = lab.released_lab(lab.find_stage(path, cells, labs or lab.LABS), labs or lab.LABS)
-    mended, faults = lab.mend(released, cells)
-    for sentence in faults:
-        errors.print(sentence, markup=False, highlight=False, soft_wrap=True)
+    examined = lab.examine(path, labs or lab.LABS)
+    faults = examined.faults
+    for fault in faults:
+        errors.print(str(fault), markup=False, highlight=False, soft_wrap=True)
     if faults and repair:
-        backup = lab.repair(path, mended)
+        backup = lab.repair(path, examined.mended)
         console.print(f"{path} is mended; as it was: {backup}", markup=False, highlight=False, soft_wrap=True)
     elif repair:
         console.print("Nothing to repair.")
@@ -188,7 +187,7 @@ def check(
         # A project's fine-tunes take minutes; its tasks need none of them.
         os.environ.setdefault("RESUMEN_QUICK", "1")
         with errors.status("Running the lab …"):
-            rows = lab.run(mended, path.parent, released)
+            rows = lab.run(examined.mended, path.parent, examined.released)
         table = Table("task", "outcome", "why")
         for row in rows:
             table.add_row(*(escape(text) for text in (row.task, row.outcome, row.why)))

@@ -8,10 +8,13 @@ While a task is tested, the package's own version of its function is out of reac
 
 import io
 import logging
+import opcode
 import sys
+import sysconfig
 import warnings
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, redirect_stderr
+from pathlib import Path
 
 from resumen import own
 
@@ -70,9 +73,11 @@ def quiet() -> Iterator[None]:
         with own.out_of_reach(*held), warnings.catch_warnings(), redirect_stderr(io.StringIO()):
             warnings.simplefilter("ignore")
             yield
-    except (AssertionError, NotImplementedError):
+    except AssertionError:
         raise
     except Exception as error:
+        if isinstance(error, NotImplementedError) and _is_stub(error):
+            raise
         raise AssertionError(f"Your code raised {type(error).__name__}: {error}") from error
     finally:
         logging.disable(logging.NOTSET)
@@ -95,13 +100,28 @@ def _cell() -> str:
     return frame.f_code.co_filename if frame else ""
 
 
+def _is_stub(error: NotImplementedError) -> bool:
+    """Say whether a `raise` in somebody's own code raised this: libraries have methods that they never wrote, too."""
+    step = error.__traceback__
+    while step.tb_next:
+        step = step.tb_next
+    code = step.tb_frame.f_code
+    home, libraries = str(Path(__file__).parent), tuple(set(sysconfig.get_paths().values()))
+    is_library = code.co_filename.startswith(libraries) and not code.co_filename.startswith(home)
+    return not is_library and code.co_code[step.tb_lasti] == opcode.opmap["RAISE_VARARGS"]
+
+
 def expect(got, expected, hint: str, tolerance: float = 0.0) -> None:
     """Compare an answer with what it should be: type-aware for tensors, arrays, tables and rows; numbers within `tolerance`.
 
     Raises:
         AssertionError: if they differ; the message says got, expected and the hint.
     """
-    if not _same(got, expected, tolerance):
+    try:
+        is_same = _same(got, expected, tolerance)
+    except Exception:  # an array does not compare with a text, and a table is neither true nor false
+        is_same = False
+    if not is_same:
         raise AssertionError(f"Got {_short(got)}, expected {_short(expected)}. Hint: {hint}")
 
 
@@ -148,6 +168,8 @@ def _same(got, expected, tolerance: float) -> bool:
             and got.dtype == expected.dtype
             and torch.allclose(got.double(), expected.double(), rtol=0, atol=tolerance, equal_nan=True)
         )
+    if isinstance(expected, np.ndarray) and expected.dtype.kind not in "biufc":  # texts, objects
+        return np.shape(got) == expected.shape and bool(np.all(got == expected))
     if isinstance(expected, np.ndarray):
         return np.shape(got) == expected.shape and np.allclose(got, expected, rtol=0, atol=tolerance, equal_nan=True)
     if isinstance(expected, dict):

@@ -9,7 +9,9 @@ from small_lab import STAGE, released
 from typer.testing import CliRunner
 
 from resumen import cli
+from resumen.check import match
 from resumen.check import notebook as check
+from resumen.check.cells import read_cells
 from resumen.errors import CourseError
 
 MY_DOUBLE = "def double(number):\n    return 2 * number"
@@ -53,11 +55,13 @@ def by_id(notebook):
 
 
 def cells_of(notebook):
-    return [check._read_cell(number, cell) for number, cell in enumerate(notebook["cells"], start=1)]
+    return read_cells(json.dumps(notebook).encode())[0]
 
 
 def mend(lab, student):
-    return check.mend(lab, cells_of(student))
+    cells, faults = read_cells(json.dumps(student).encode())
+    mended, more = match.mend(lab, cells)
+    return mended, [str(fault) for fault in (*faults, *more)]
 
 
 def answers(notebook):
@@ -141,7 +145,7 @@ def pictures_in_written_answers(notebook):
     first = {**copy.deepcopy(answer), "id": "earlier", "source": "Un borrador: ![image.png](attachment:image.png)"}
     first["attachments"] = {"image.png": {"image/png": "YnllCg=="}}
     notebook["cells"].insert(notebook["cells"].index(answer), first)
-    return ["written) is there more than once"]
+    return ["Cells 11 and 12 are one answer cell, written"]
 
 
 def grade_id_twice(notebook):
@@ -165,7 +169,7 @@ def answer_in_a_new_cell(notebook):
     own = {**copy.deepcopy(answer), "id": "new", "metadata": {}}
     notebook["cells"].insert(notebook["cells"].index(answer) + 1, own)
     answer["source"] = by_id(released())["shout"].source
-    return ["more than once", "lost its nbgrader metadata"]
+    return ["The answer to shout stands in cell 9, and not in its answer cell"]
 
 
 def retyped(notebook):
@@ -203,7 +207,6 @@ DAMAGE = [
     deleted_tests,
     setup_changed,
     report_deleted,
-    pictures_in_written_answers,
     grade_id_twice,
     two_answers,
     answer_in_a_new_cell,
@@ -262,23 +265,36 @@ def test_picture_in_the_written_answer_stays(lab, student):
     assert by_id(mended)["written"].attachments == picture
 
 
+def test_written_answer_in_two_cells_is_whole(lab, student):
+    words = pictures_in_written_answers(student)
+    mended, faults = mend(lab, student)
+    assert [sentence.split(":")[0] for sentence in faults] == words
+    written = by_id(mended)["written"]
+    assert "Un borrador" in written.source and written.source.endswith(MY_WORDS)
+    assert sorted(picture["image/png"] for picture in written.attachments.values()) == ["YnllCg==", "aGk="]
+    assert mend(lab, json.loads(nbformat.writes(mended))) == (mended, [])
+
+
 def test_pictures_that_are_set_aside_keep_apart(lab, student):
-    pictures_in_written_answers(student)
+    """A picture has no place in the tests."""
+    for number, picture in enumerate(("aGk=", "YnllCg==")):
+        tests = copy.deepcopy(by_id(lab)["double-tests"])
+        tests |= {"cell_type": "markdown", "id": f"picture-{number}", "source": f"See {number}"}
+        student["cells"].append({**tests, "attachments": {"image.png": {"image/png": picture}}})
     mended, _ = mend(lab, student)
-    assert by_id(mended)["written"].attachments == {"image.png": {"image/png": "aGk="}}
-    ((name, picture),) = mended.cells[-1].attachments.items()
-    assert picture == {"image/png": "YnllCg=="}
-    assert f"](<attachment:{name}>)" in mended.cells[-1].source
+    aside = mended.cells[-1]
+    assert [picture["image/png"] for picture in aside.attachments.values()] == ["aGk=", "YnllCg=="]
+    assert all(f"](<attachment:{name}>)" in aside.source for name in aside.attachments)
 
 
 @pytest.mark.parametrize(
     ("text", "words"),
     [
         (None, "not found"),
-        ("", "stops being JSON in line 1"),
+        ("", "is empty"),
         ('{"cells": [\n<<<<<<< HEAD', "stops being JSON in line 2"),
-        ("<html>", "stops being JSON"),
-        (b"\xff\xfe\x00", "UTF-8"),
+        ("<html>", "a web page"),
+        (b"\xff\xfe\x00", "stops being JSON in line 1"),
         ("[1, 2]", "no cells"),
         ('{"answer": 42}', "no cells"),
         ('{"cells": [3]}', "no cells"),
@@ -417,3 +433,80 @@ def test_missing_file_costs_one_sentence(tmp_path, monkeypatch, capsys):
     with pytest.raises(SystemExit, match="1"):
         cli.main()
     assert "not found" in capsys.readouterr().err
+
+
+# What nobody may lose -----------------------------------------------------------------------------------------------------
+
+
+def test_half_an_emoji_costs_one_sentence(file, student, labs):
+    """No file in UTF-8 can hold it. The student's own stays as a backup."""
+    by_id(student)["double"]["source"] += "  # \ud83d"
+    path = file(student)
+    before = path.read_bytes()
+    result = command(path, "--labs", labs, "--no-run")
+    assert result.exit_code == 1
+    assert [line[:30] for line in result.output.splitlines()] == ["Cell 4 holds half a character,"]
+    assert path.read_bytes() == before
+    assert command(path, "--labs", labs, "--no-run", "--repair").exit_code == 0
+    assert path.with_name("lab.backup.ipynb").read_bytes() == before
+    assert answers(nbformat.read(path, as_version=4)) == [f"{MY_DOUBLE}  # �", MY_SHOUT, MY_WORDS]
+
+
+@pytest.mark.parametrize("written", [0, 1], ids=["backup", "notebook"])
+def test_full_disk_costs_nothing(file, student, labs, monkeypatch, written):
+    """Whichever of the two files does not fit, the student's is as it was, and no part of another lies beside it."""
+    metadata_lost(student)
+    path = file(student)
+    before = path.read_bytes()
+    synced = []
+
+    def full(number):
+        synced.append(number)
+        if len(synced) > written:
+            raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr("os.fsync", full)
+    result = command(path, "--labs", labs, "--no-run", "--repair")
+    assert isinstance(result.exception, CourseError)
+    assert "No space left on device" in str(result.exception)
+    assert path.read_bytes() == before
+    assert {other.read_bytes() for other in path.parent.iterdir()} == {before}
+
+
+def test_links_and_rights_stay(file, student, labs, tmp_path):
+    metadata_lost(student)
+    path = file(student)
+    path.chmod(0o600)
+    link = tmp_path / STAGE / "link.ipynb"
+    link.symlink_to(path)
+    assert command(link, "--labs", labs, "--no-run", "--repair").exit_code == 0
+    assert link.is_symlink()
+    assert path.stat().st_mode & 0o777 == 0o600
+    assert answers(nbformat.read(path, as_version=4)) == [MY_DOUBLE, MY_SHOUT, MY_WORDS]
+
+
+def test_other_line_ends_are_no_change(lab, student):
+    for cell in student["cells"]:
+        cell["source"] = cell["source"].replace("\n", "\r\n")
+    mended, faults = mend(lab, student)
+    assert faults == []
+    assert answers(mended) == [MY_DOUBLE, MY_SHOUT, MY_WORDS]
+
+
+@pytest.mark.parametrize("own", ["helper above", "trial below"])
+def test_split_cell(lab, student, own):
+    """JupyterLab's Split Cell gives both halves the metadata: the half that defines the function is the answer."""
+    answer = by_id(student)["double"]
+    half = {
+        **copy.deepcopy(answer),
+        "id": "half",
+        "source": "def twice(n):\n    return n + n" if own == "helper above" else "double(4)",
+    }
+    at = student["cells"].index(answer)
+    student["cells"].insert(at if own == "helper above" else at + 1, half)
+    mended, (fault,) = mend(lab, student)
+    assert "(answer cell double) is there more than once, also as cell" in fault
+    ids = [cell.id for cell in mended.cells]
+    assert answers(mended) == [MY_DOUBLE, MY_SHOUT, MY_WORDS]
+    assert ids.index("half") - ids.index("double") == (-1 if own == "helper above" else 1)
+    assert "nbgrader" not in by_id(mended)["half"].metadata

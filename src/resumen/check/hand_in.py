@@ -1,8 +1,6 @@
 """`resumen check FOLDER`: the checklist of a project's hand-in."""
 
-import json
 import math
-import re
 import shutil
 import tempfile
 from collections.abc import Collection, Iterator
@@ -11,8 +9,9 @@ from importlib import import_module
 from pathlib import Path
 
 from resumen.check import notebook as lab
+from resumen.check.match import mend, stages_named
 from resumen.errors import CourseError
-from resumen.files import METRICS, PROJECT, read_json, read_text
+from resumen.files import METRICS, PROJECT, read_json
 from resumen.notebooks import STUB, NotebookFailed, run_notebook
 from resumen.setup import PROJECTS
 
@@ -45,10 +44,9 @@ def find_project(folder: Path) -> str:
     named, damage = [], None
     if (folder / PROJECT).is_file():
         try:
-            sources = [cell.source for cell in lab.read(folder / PROJECT)]
+            named = stages_named(lab.read(folder / PROJECT)[0])
         except CourseError as error:
-            sources, damage = [], error
-        named = [name for source in sources for name in re.findall(r"\bsetup\(\s*[\"'](\w+)[\"']", source)]
+            damage = error
     for name in [*named, *reversed(folder.resolve().parts)]:
         if name in PROJECTS:
             return name
@@ -97,21 +95,19 @@ def notebook_faults(path: Path, project: str) -> Iterator[str]:
     """Yield the faults of a hand-in's notebook: damaged cells, open answers, and a run that was not from top to bottom."""
     if not path.is_file():
         raise CourseError(f"{path.name} is missing in {path.parent}: put it there.")
-    cells = lab.read(path)
-    _, faults = lab.mend(lab.released_lab(project), cells)
-    yield from faults
-    for cell in cells:
-        if cell.grading.get("solution") and cell.kind == "code" and STUB in cell.source:
-            yield f"{path.name}, cell {cell.number} ({cell.grading.get('grade_id')}) is not answered."
-    raw = json.loads(read_text(path))["cells"]
-    code = [(number, cell) for number, cell in enumerate(raw, start=1) if cell.get("cell_type") == "code"]
-    code = [(number, cell) for number, cell in code if "".join(cell.get("source", "")).strip()]
-    for number, cell in code:
-        error = next((one for one in cell.get("outputs", []) if one.get("output_type") == "error"), None)
+    cells, faults = lab.read(path)
+    _, more = mend(lab.released_lab(project), cells)
+    yield from map(str, (*faults, *more))
+    code = [cell for cell in cells if cell.kind == "code" and not cell.is_blank]
+    for cell in code:
+        if (cell.grading or {}).get("solution") and STUB in cell.source:
+            yield f"{path.name}, cell {cell.number} ({cell.grade_id}) is not answered."
+    for cell in code:
+        error = next((one for one in cell.outputs if one.get("output_type") == "error"), None)
         if error:
             reason = (str(error.get("evalue")).strip().splitlines() or ["no message"])[0]
-            yield f"{path.name}, cell {number} raised {error.get('ename')}: {reason}"
-    if [cell.get("execution_count") for _, cell in code] != list(range(1, len(code) + 1)):
+            yield f"{path.name}, cell {cell.number} raised {error.get('ename')}: {reason}"
+    if [cell.count for cell in code] != list(range(1, len(code) + 1)):
         yield f"{path.name} was not saved after one run from top to bottom: restart the kernel, run all cells, save."
 
 
