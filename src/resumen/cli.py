@@ -260,7 +260,9 @@ def grade(
         Path | None,
         typer.Option(help="What the LMS gave: a folder or a zip, as it is; by default what is in var/submitted/."),
     ] = None,
-    names: Annotated[Path | None, typer.Option(help="A CSV that maps the names of the download to students.")] = None,
+    names: Annotated[
+        Path | None, typer.Option(help="A CSV: in `student` the ids, in other columns the names to look for.")
+    ] = None,
     jobs: Annotated[int | None, typer.Option(min=1, help="Notebooks at a time; by default one for each core.")] = None,
     cold: Annotated[bool, typer.Option("--cold", help="Start each kernel anew, as nbgrader does; slow.")] = False,
     unsafe: Annotated[
@@ -293,7 +295,7 @@ def grade(
     except NoSandbox as error:
         _complain(str(error))
         raise typer.Exit(3) from None
-    found, left_out = collect.find_submissions(submissions or course.root / "var" / "submitted", names)
+    found, left_out = collect.find_submissions(submissions or course.root / "var" / "submitted", names, stages or ())
     with report.progress(errors) as on_progress:
         graded = run(course, found, mode=mode, jobs=jobs, scheduler=scheduler, stages=stages, on_progress=on_progress)
     for table in report.tables(graded):
