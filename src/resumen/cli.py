@@ -295,14 +295,27 @@ def grade(
     except NoSandbox as error:
         _complain(str(error))
         raise typer.Exit(3) from None
-    found, left_out = collect.find_submissions(submissions or course.root / "var" / "submitted", names, stages or ())
-    with report.progress(errors) as on_progress:
-        graded = run(course, found, mode=mode, jobs=jobs, scheduler=scheduler, stages=stages, on_progress=on_progress)
+    try:
+        found, left_out = collect.find_submissions(
+            submissions or course.root / "var" / "submitted", names, stages or ()
+        )
+        with report.progress(errors) as on_progress:
+            graded = run(
+                course, found, mode=mode, jobs=jobs, scheduler=scheduler, stages=stages, on_progress=on_progress
+            )
+        written = report.write_lists(course, graded, alike)
+    except OSError as error:
+        raise CourseError(
+            f"{error.filename or course.root} cannot be read or written: {error.strerror}. What is graded is kept: mend that, and run "
+            "the same command again."
+        ) from None
+    except KeyboardInterrupt:
+        raise CourseError("Stopped. What is graded is kept: run the same command again to go on.") from None
     for table in report.tables(graded):
         console.print(table)
     for sentence in [*left_out, *graded.unmatched, *report.failures(graded)]:
         errors.print(sentence, markup=False, highlight=False, soft_wrap=True)
-    for path in report.write_lists(course, graded, alike):
+    for path in written:
         console.print(str(path), markup=False, highlight=False, soft_wrap=True)
     if graded.ungraded:
         _complain(f"{len(graded.ungraded)} notebooks have no score yet: run the same command again to go on.")

@@ -10,7 +10,7 @@ import os
 import sys
 import time
 from collections.abc import Callable, Iterable
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Protocol
@@ -119,6 +119,7 @@ def grade(
 
     Raises:
         CourseError: if there is no such stage, another run goes on in this folder, or a cluster is not ready.
+        OSError: if a submission cannot be read or kept.
     """
     began = time.monotonic()
     for stage in stages or ():
@@ -134,21 +135,22 @@ def grade(
             graded.unmatched.append(
                 f"{one.path} was left out: solutions/ holds no {one.assignment}/{one.notebook}.ipynb to grade it by."
             )
-        kept = [one for one in wanted if one not in unknown]
-        course.record(sorted({one.assignment for one in kept}))
+        kept = [one for one in wanted if one.notebook in course.notebooks.get(one.assignment, ())]
         all_jobs = [_job(course, one, mode) for one in kept]
         to_do = [job for job in all_jobs if not _is_done(job)]
-        merger = _Merger(course)
-        for job in all_jobs:
-            if job not in to_do:
-                merger.merge(job)
         done = len(all_jobs) - len(to_do)
-        on_progress(done, len(all_jobs))
-        if to_do:
-            for job, failure in _done(course, to_do, mode, jobs or _cores(), scheduler, work):
+        # The warm server loads its libraries while the gradebook is made ready.
+        with kernels(course, mode) if to_do and not scheduler else nullcontext():
+            course.record(sorted({one.assignment for one in kept}))
+            merger, waiting = _Merger(course), {job.names for job in to_do}
+            for job in all_jobs:
+                if job.names not in waiting:
+                    merger.merge(job)
+            on_progress(done, len(all_jobs))
+            for job, failure in _done(to_do, jobs or _cores(), scheduler, work):
                 if failure and failure.died:
-                    give_up(job, f"Grading it was tried {workers.TRIES} times, and {failure.reason}.")
-                elif failure:
+                    failure = _give_up(job, f"Grading it was tried {workers.TRIES} times, and {failure.reason}.")
+                if failure:
                     graded.ungraded[job.names] = failure.reason
                     continue
                 merger.merge(job)
@@ -187,17 +189,23 @@ def _is_done(job: Job) -> bool:
     return read_result(job.path, job.key) is not None
 
 
+def _give_up(job: Job, reason: str) -> workers.Failure | None:
+    try:
+        give_up(job, reason)
+    except OSError as error:
+        return workers.failure_of(error)
+    return None
+
+
 def _cores() -> int:
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
-def _done(course: Course, jobs: list[Job], mode: str, count: int, scheduler: str | None, work: workers.Work):
+def _done(jobs: list[Job], count: int, scheduler: str | None, work: workers.Work):
     """Yield each job when it is done, with why it failed if it did."""
-    if scheduler:
-        yield from workers.cluster(jobs, scheduler, work)
-        return
-    with kernels(course, mode):
-        yield from workers.local(jobs, count, work)
+    if not jobs:
+        return iter(())
+    return workers.cluster(jobs, scheduler, work) if scheduler else workers.local(jobs, count, work)
 
 
 class _Merger:

@@ -1,6 +1,5 @@
 """A course folder: where its files are, and what its gradebook holds. nbgrader's own settings and classes decide both."""
 
-import logging
 import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -118,7 +117,6 @@ class Course:
         with self.gradebook() as gradebook:
             stale = [name for name in assignments if _known(gradebook, name) != self._points(name)]
         if stale:
-            logging.getLogger("nbgrader").setLevel(logging.CRITICAL)
             record(self.root, stale)
 
     def _points(self, assignment: str) -> set[tuple[str, str, float]]:

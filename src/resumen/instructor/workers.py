@@ -51,60 +51,80 @@ def failure_of(error: Exception) -> Failure:
 
 
 def local(jobs: list[Job], count: int, work: Work = run_job) -> Iterator[tuple[Job, Failure | None]]:
-    """Do the jobs, `count` at a time, each in a process of its own; yield each with None, or with why it failed.
+    """Do the jobs in `count` processes; yield each with None, or with why it failed.
 
-    The processes are forks of one that has nbgrader loaded. They end when this process ends.
+    The processes are forks of one that has nbgrader loaded, and end when this process ends. One that dies costs a try of its job.
     """
     context = multiprocessing.get_context("forkserver")
     context.set_forkserver_preload([__name__])
-    waiting, running = deque((job, 1) for job in jobs), {}
+    waiting = deque((job, 1) for job in jobs)
+    idle: list[_Worker] = []
+    busy: dict[Connection, tuple[_Worker, Job, int]] = {}
     try:
-        while waiting or running:
-            while waiting and len(running) < count:
+        while waiting or busy:
+            while waiting and len(busy) < count:
                 job, attempt = waiting.popleft()
-                ours, theirs = context.Pipe(duplex=False)
-                process = context.Process(target=_work, args=(theirs, work, job, dict(os.environ)), daemon=True)
-                process.start()
-                theirs.close()
-                running[ours] = process, job, attempt
-            for told in wait(list(running)):
-                process, job, attempt = running.pop(told)
-                failure = _outcome(told, process)
+                worker = idle.pop() if idle else _Worker(context, work)
+                worker.begin(job)
+                busy[worker.line] = worker, job, attempt
+            for line in wait(list(busy)):
+                worker, job, attempt = busy.pop(line)
+                failure = worker.end()
+                if failure is None or not failure.died:
+                    idle.append(worker)
                 if failure and attempt < TRIES:
                     waiting.append((job, attempt + 1))  # last in the queue: what was in its way may be over by then
                 else:
                     yield job, failure
     finally:
-        for process, _, _ in running.values():
-            process.kill()
-            process.join()
+        for worker in (*idle, *(worker for worker, _, _ in busy.values())):
+            worker.stop()
 
 
-def _outcome(told: Connection, process) -> Failure | None:
-    """Return what a process said when it ended."""
-    try:
-        failure = told.recv()
-    except EOFError:
-        process.join()
-        return Failure(f"the process that graded it ended without a word ({process.exitcode})", died=True)
-    finally:
-        told.close()
-    process.join()
-    return failure
+class _Worker:
+    """A process that does one job after the other, and the line to it."""
+
+    def __init__(self, context, work: Work):
+        self.line, theirs = context.Pipe()
+        self.process = context.Process(target=_work, args=(theirs, work, dict(os.environ)), daemon=True)
+        self.process.start()
+        theirs.close()
+
+    def begin(self, job: Job) -> None:
+        with contextlib.suppress(OSError):  # it has died since; `end` says so
+            self.line.send(job)
+
+    def end(self) -> Failure | None:
+        """Return what became of its job."""
+        try:
+            return self.line.recv()
+        except (EOFError, OSError):
+            self.stop()
+            return Failure(f"the process that graded it ended without a word ({self.process.exitcode})", died=True)
+
+    def stop(self) -> None:
+        self.line.close()
+        self.process.kill()
+        self.process.join()
 
 
-def _work(told: Connection, work: Work, job: Job, environment: dict[str, str]) -> None:
+def _work(line: Connection, work: Work, environment: dict[str, str]) -> None:
     os.environ.update(environment)
     if sys.platform == "linux":
         from resumen.instructor.sandbox import die_with_parent
 
         die_with_parent(os.getppid())
-    try:
-        work(job)
-    except Exception as error:
-        told.send(failure_of(error))
-    else:
-        told.send(None)
+    while True:
+        try:
+            job = line.recv()
+        except EOFError:
+            return
+        try:
+            work(job)
+        except Exception as error:
+            line.send(failure_of(error))
+        else:
+            line.send(None)
 
 
 # A cluster ------------------------------------------------------------------------------------------------------------
