@@ -9,7 +9,7 @@ from pathlib import Path
 import nbformat
 from nbformat.v4 import new_code_cell, new_markdown_cell, new_notebook, new_output
 
-from resumen.instructor.job import Job, finished, write_result
+from resumen.instructor.job import Job, finished, run_job, write_result
 from resumen.instructor.release import release
 from resumen.notebooks import is_answer, is_test
 
@@ -121,6 +121,16 @@ def quick(job: Job) -> None:
         elif is_test(cell):
             cell.outputs = [new_output("stream", text="right")]
     write_result(job, finished(job, notebook, "", [], 0.1))
+
+
+def stormy(job: Job) -> None:
+    """Run a submission for real; every fifth job is killed once before it, and every fifth finds the disk full once after it."""
+    number = int(job.student[-3:])
+    if number % 5 == 1 and not again(job, "killed"):
+        os.kill(os.getpid(), 9)
+    if number % 5 == 2 and not again(job, "full"):
+        raise OSError(28, "No space left on device", str(job.path))
+    run_job(job)
 
 
 def slow(job: Job) -> None:

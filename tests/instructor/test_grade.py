@@ -54,9 +54,8 @@ def test_scores(folder):
     found = [hand_in(folder, "Ana", RIGHT), hand_in(folder, "José Núñez", MIXED), hand_in(folder, "Li")]
     seen = []
     graded = run(folder, found, on_progress=lambda *numbers: seen.append(numbers))
-    # An untouched written answer is worth 0 to nbgrader; one that was written waits for a person.
     points = {one.student: (one.points, one.most) for one in graded.results}
-    assert points == {"Ana": (10, 15), "José Núñez": (4, 10), "Li": (0, 15)}
+    assert points == {"Ana": (10, 10), "José Núñez": (4, 10), "Li": (0, 10)}
     assert seen == [(0, 3), (1, 3), (2, 3), (3, 3)]
     assert scores(folder) == {"Ana": 10, "José Núñez": 4, "Li": 0}
     by_notebook = {(one.student, one.notebook): one for one in standings(Course(folder))}

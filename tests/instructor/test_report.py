@@ -112,7 +112,7 @@ def test_table(graded):
         for table in report.tables(graded[1]):
             console.print(table)
     text = capture.get()
-    assert "stage1_corpus/lab: n = 3, mean 4.7 of 15 automatic points" in text
+    assert "stage1_corpus/lab: n = 3, mean 4.7 of 10 automatic points" in text
     assert [line for line in text.splitlines() if "double" in line and "2 (67%)" in line]
     assert [line for line in text.splitlines() if "In your words" in line and "2 to read" in line]
     (sentence,) = report.failures(graded[1])

@@ -100,6 +100,9 @@ class Task:
     message: str = ""
     """What the test said of an answer that is not right; no traceback."""
 
+    written: bool = False
+    """It is a person's to read, and only an untouched one is nbgrader's to score."""
+
 
 @dataclass(frozen=True)
 class Result:
@@ -127,12 +130,12 @@ class Result:
     @property
     def points(self) -> float:
         """The automatic points."""
-        return sum(task.points for task in self.tasks if task.points is not None)
+        return sum(task.points for task in self.tasks if not task.written)
 
     @property
     def most(self) -> float:
         """The automatic points that could be had."""
-        return sum(task.most for task in self.tasks if task.points is not None)
+        return sum(task.most for task in self.tasks if not task.written)
 
 
 def key_of(submitted: bytes, source: bytes) -> str:
@@ -255,7 +258,7 @@ def _task(notebook: NotebookNode, cell: NotebookNode) -> Task:
         points, most = determine_grade(cell)
     name, outcome = name_of(notebook, cell), _outcome(cell, points, most)
     message = "" if outcome in (RIGHT, TO_READ) else message_of(cell, name)
-    return Task(cell.metadata.nbgrader.grade_id, name, points, most, outcome, message)
+    return Task(cell.metadata.nbgrader.grade_id, name, points, most, outcome, message, is_solution(cell))
 
 
 def _outcome(cell: NotebookNode, points: float | None, most: float) -> str:

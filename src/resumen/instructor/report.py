@@ -64,7 +64,7 @@ def _table(assignment: str, notebook: str, results: list[Result]) -> Table:
         for task in result.tasks:
             tasks[task.id].append(task)
     for several in tasks.values():
-        if any(task.outcome == TO_READ for task in several):
+        if any(task.written for task in several):
             waiting = sum(task.outcome == TO_READ for task in several)
             table.add_row(escape(several[0].name), f"{several[0].most:g}", f"{waiting} to read", "", "")
             continue
@@ -106,7 +106,10 @@ def json_lines(graded: Graded) -> str:
     """Return one line of JSON for each submission: points (null if it was not graded), tasks, reason, what was mended."""
     lines = []
     for result in graded.results:
-        tasks = [{name: value for name, value in vars(task).items() if value != ""} for task in result.tasks]
+        tasks = [
+            {name: value for name, value in vars(task).items() if value != "" and value is not False}
+            for task in result.tasks
+        ]
         lines.append(
             _keys(result.names)
             | {"points": result.points, "most": result.most, "reason": result.reason, "damage": list(result.damage)}
