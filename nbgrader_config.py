@@ -39,6 +39,9 @@ c.ZipCollectApp.collector_plugin = "resumen.instructor.collect.LmsCollector"
 
 c.GenerateAssignment.preprocessors = WITH_GRADEBOOK
 
+# nbgrader's own export writes 0.0 for work that nobody graded.
+c.ExportApp.plugin_class = "resumen.instructor.report.NbgraderExport"
+
 # What is graded is the notebook of solutions/ with the student's answers in it, whatever came back. nbgrader's own steps would stop the
 # whole class at one copied cell.
 c.Autograde.exporter_class = TolerantExporter

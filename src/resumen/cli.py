@@ -254,6 +254,89 @@ def release(
     console.print("labs/ is in step with solutions/ and holds no solution.")
 
 
+@app.command()
+def grade(
+    stages: Annotated[list[str] | None, typer.Argument(help="Stages and projects to grade; by default all.")] = None,
+    submissions: Annotated[
+        Path | None,
+        typer.Option(help="What the LMS gave: a folder or a zip, as it is; by default what is in var/submitted/."),
+    ] = None,
+    names: Annotated[
+        Path | None, typer.Option(help="A CSV: in `student` the ids, in other columns the names to look for.")
+    ] = None,
+    jobs: Annotated[int | None, typer.Option(min=1, help="Notebooks at a time; by default one for each core.")] = None,
+    cold: Annotated[bool, typer.Option("--cold", help="Start each kernel anew, as nbgrader does; slow.")] = False,
+    unsafe: Annotated[
+        bool, typer.Option("--unsafe", help="Run students' code with your rights where there is no sandbox.")
+    ] = False,
+    scheduler: Annotated[
+        str | None, typer.Option(help="Send the jobs to this Dask scheduler, such as tcp://10.0.0.5:8786.")
+    ] = None,
+    alike: Annotated[
+        bool, typer.Option("--alike", help="List answers that are alike, in var/scores/alike.csv: no verdict.")
+    ] = False,
+    root: Annotated[Path, typer.Option(help="Your course.")] = Path("."),
+) -> None:
+    """Grade what students handed in: labs, graded quizzes, projects (for instructors).
+
+    Each notebook is mended where it is damaged, and run in a sandbox, with the hidden tests in a process of their own. Scores go into
+    nbgrader's gradebook and into lists in var/scores/. Stopped at any moment, the same command goes on where it was.
+
+    Exit code 0: everything that was handed in has a score. 1: something has not, or a mistake. 3: no sandbox.
+    """
+    from resumen.instructor.gradebook import Course
+
+    course = Course(root)  # says so if nbgrader is missing, which all that follows needs
+    from resumen.instructor import collect, report
+    from resumen.instructor.grade import NoSandbox, choose_mode
+    from resumen.instructor.grade import grade as run
+
+    try:
+        mode = choose_mode(cold, unsafe)
+    except NoSandbox as error:
+        _complain(str(error))
+        raise typer.Exit(3) from None
+    try:
+        found, left_out = collect.find_submissions(
+            submissions or course.root / "var" / "submitted", names, stages or ()
+        )
+        with report.progress(errors) as on_progress:
+            graded = run(
+                course, found, mode=mode, jobs=jobs, scheduler=scheduler, stages=stages, on_progress=on_progress
+            )
+        written = report.write_lists(course, graded, alike)
+    except OSError as error:
+        raise CourseError(
+            f"{error.filename or course.root} cannot be read or written: {error.strerror}. What is graded is kept: mend that, and run "
+            "the same command again."
+        ) from None
+    except KeyboardInterrupt:
+        raise CourseError("Stopped. What is graded is kept: run the same command again to go on.") from None
+    for table in report.tables(graded):
+        console.print(table)
+    for sentence in [*left_out, *graded.unmatched, *report.failures(graded)]:
+        errors.print(sentence, markup=False, highlight=False, soft_wrap=True)
+    for path in written:
+        console.print(str(path), markup=False, highlight=False, soft_wrap=True)
+    if graded.ungraded:
+        _complain(f"{len(graded.ungraded)} notebooks have no score yet: run the same command again to go on.")
+        raise typer.Exit(1)
+
+
+@app.command()
+def feedback(
+    stages: Annotated[list[str] | None, typer.Argument(help="Stages and projects; by default all.")] = None,
+    language: Annotated[str, typer.Option(help="en or es.")] = "en",
+    root: Annotated[Path, typer.Option(help="Your course.")] = Path("."),
+) -> None:
+    """Write a page for each graded notebook, for its student: tasks, points, messages, comments; no hidden tests."""
+    from resumen.instructor.feedback import write_feedback
+    from resumen.instructor.gradebook import Course
+
+    for path in write_feedback(Course(root), stages, language):
+        console.print(str(path), markup=False, highlight=False, soft_wrap=True)
+
+
 @instructor.command("init")
 def instructor_init(
     directory: Annotated[Path, typer.Argument(metavar="DIR", help="The folder to make, outside the public course.")],

@@ -9,8 +9,8 @@ While a task is tested, the package's own version of its function is out of reac
 import io
 import logging
 import opcode
-import sysconfig
 import sys
+import sysconfig
 import warnings
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, redirect_stderr

@@ -1,6 +1,6 @@
 """What a rehearsal of the first hour needs besides its commands: students, and somebody who reads their written answers.
 
-Run by first_hour.sh in the folder of a course: `python first_hour.py submissions`, then `python first_hour.py written`.
+Run by first_hour.sh in the folder of a course: `python first_hour.py submissions FOLDER`, then `python first_hour.py written`.
 """
 
 import re
@@ -11,7 +11,6 @@ from pathlib import Path
 import nbformat
 
 STAGE = "stage1_corpus"
-ARCHIVE = Path("var", "downloaded", STAGE, "archive")
 
 TWO_WORDS_DO = '''def has_min_words(title: str, min_words: int = 3) -> bool:
     """José forgot that a token of punctuation is not a word."""
@@ -49,13 +48,14 @@ def damage(notebook: nbformat.NotebookNode) -> nbformat.NotebookNode:
     return notebook
 
 
-def write_submissions() -> None:
-    """Write the downloads: José's from Moodle, with one task wrong; Ana's from Canvas, twice, the second damaged; nobody's."""
+def write_submissions(folder: str) -> None:
+    """Write the downloads into a new folder: José's from Moodle, with one task wrong; Ana's from Canvas, twice, the second damaged; nobody's."""
     wrong = answered("lab.ipynb", {"has-min-words": TWO_WORDS_DO})
-    folder = "José Núñez_1234567_assignsubmission_file_"
-    with zipfile.ZipFile(ARCHIVE / "CS101-Lab 1-4711.zip", "w") as download:
-        download.writestr(f"{folder}/lab.ipynb", nbformat.writes(wrong))
-        download.writestr(f"{folder}/quiz.ipynb", nbformat.writes(answered("quiz.ipynb", {})))
+    archive, student = Path(folder), "José Núñez_1234567_assignsubmission_file_"
+    archive.mkdir()
+    with zipfile.ZipFile(archive / "CS101-Lab 1-4711.zip", "w") as download:
+        download.writestr(f"{student}/lab.ipynb", nbformat.writes(wrong))
+        download.writestr(f"{student}/quiz.ipynb", nbformat.writes(answered("quiz.ipynb", {})))
     empty = Path("labs", STAGE, "lab.ipynb").read_text(encoding="utf-8")
     damaged = damage(answered("lab.ipynb", {"deduplicate": "def deduplicate(dataset):\n    return dataset"}))
     for name, text in (
@@ -63,7 +63,7 @@ def write_submissions() -> None:
         ("garcialopezana_LATE_12345_678910_lab-1.ipynb", nbformat.writes(damaged)),
         ("notes.ipynb", empty),
     ):
-        (ARCHIVE / name).write_text(text, encoding="utf-8")
+        (archive / name).write_text(text, encoding="utf-8")
 
 
 def grade_written_answers() -> None:
@@ -80,4 +80,4 @@ def grade_written_answers() -> None:
 
 
 if __name__ == "__main__":
-    {"submissions": write_submissions, "written": grade_written_answers}[sys.argv[1]]()
+    {"submissions": write_submissions, "written": grade_written_answers}[sys.argv[1]](*sys.argv[2:])

@@ -1,12 +1,13 @@
 #!/usr/bin/env bash
-# The first hour of docs/instructor.md on two invented submissions, without a browser:
+# The first hour of docs/instructor.md on two invented students, without a browser:
 #
 #     bash tests/instructor/first_hour.sh ~/resumen-rehearsal
 #
-# Run it in a checkout with the environment active. It makes the folder that it is given. The commands are those of the page, in
-# its order; a test compares them, and looks at the scores.
+# Run it in a checkout with the environment active. It makes the folder that it is given, and one beside it for what the LMS gives.
+# The commands are those of the page, in its order; a test compares them, and looks at the scores.
 set -euo pipefail
 COURSE=${1:?name a folder that does not exist yet}
+DOWNLOAD="$COURSE.download"
 INVENTIONS=$(cd "$(dirname "$0")" && pwd)/first_hour.py
 export OMP_NUM_THREADS=1
 
@@ -17,25 +18,13 @@ cd "$COURSE"
 # Release
 resumen release stage1_corpus
 
-# Collect
-mkdir -p var/downloaded/stage1_corpus/archive
-python "$INVENTIONS" submissions
-nbgrader zip_collect stage1_corpus
-
-# Repair
-for lab in var/submitted/*/stage1_corpus/lab.ipynb; do
-    echo "$lab"
-    resumen check --repair --no-run --labs labs "$lab"
-done
-
-# Autograde
-nbgrader autograde stage1_corpus
+# Grade
+python "$INVENTIONS" submissions "$DOWNLOAD"
+resumen grade stage1_corpus --submissions "$DOWNLOAD"
 
 # Grade the written answers
 python "$INVENTIONS" written
+resumen grade stage1_corpus
 
 # Feedback
-nbgrader generate_feedback stage1_corpus
-
-# Scores
-nbgrader export --to=var/grades.csv
+resumen feedback stage1_corpus

@@ -38,7 +38,7 @@ def release(root: Path, stages: list[str] | None = None) -> list[Path]:
     changed = []
     with tempfile.TemporaryDirectory() as folder:
         for path in _generate(root, _sources(root, stages), Path(folder), gradebook=True):
-            released = _released(root, path.relative_to(folder))
+            released = released_path(root, path.relative_to(folder))
             if not released.is_file() or released.read_bytes() != path.read_bytes():
                 released.parent.mkdir(parents=True, exist_ok=True)
                 released.write_bytes(path.read_bytes())
@@ -63,7 +63,7 @@ def leaks(root: Path, stages: list[str] | None = None) -> list[str]:
         CourseError: as `release` does.
     """
     sources = _sources(root, stages)
-    belong = {_released(root, Path(stage, path.name)) for stage, paths in sources.items() for path in paths}
+    belong = {released_path(root, Path(stage, path.name)) for stage, paths in sources.items() for path in paths}
     # A file in labs/ itself, such as a README, is written there by hand.
     folders = [f"{stage}/**/*" for stage in stages] if stages else ["*/**/*"]
     found = {path for folder in folders for path in (root / "labs").glob(folder) if path.is_file()}
@@ -72,7 +72,7 @@ def leaks(root: Path, stages: list[str] | None = None) -> list[str]:
     with tempfile.TemporaryDirectory() as folder:
         for path in _generate(root, sources, Path(folder), gradebook=False):
             inside = path.relative_to(folder)
-            released = _released(root, inside)
+            released = released_path(root, inside)
             if not released.is_file():
                 faults.append(f"{_short(released, root)} is missing: run `resumen release`.")
                 continue
@@ -83,6 +83,16 @@ def leaks(root: Path, stages: list[str] | None = None) -> list[str]:
         if not copy.is_file() or copy.read_bytes() != source.read_bytes():
             faults.append(f"{_short(copy, root)} differs from {_short(source, root)}: run `resumen release`.")
     return faults
+
+
+def record(root: Path, stages: list[str]) -> None:
+    """Record the tests of these stages in the gradebook, and write nothing else.
+
+    Raises:
+        CourseError: as `release` does.
+    """
+    with tempfile.TemporaryDirectory() as folder:
+        _generate(root, _sources(root, stages), Path(folder), gradebook=True)
 
 
 def all_but(*endings: str) -> list[str]:
@@ -98,7 +108,7 @@ def all_but(*endings: str) -> list[str]:
     return sorted(globs - {""})
 
 
-def _released(root: Path, inside: Path) -> Path:
+def released_path(root: Path, inside: Path) -> Path:
     """Return where students find a notebook of solutions/, given its place in there."""
     if inside.name == PROJECT:
         return root / "capstone" / inside.parent / STARTER
@@ -185,7 +195,7 @@ def _generate(root: Path, sources: dict[str, list[Path]], folder: Path, gradeboo
     config = PyFileConfigLoader("nbgrader_config.py", path=str(root.resolve())).load_config()
     config.CourseDirectory.release_directory = str(folder.resolve())
     if gradebook:
-        _open_gradebook(config.CourseDirectory.db_url, config.CourseDirectory.course_id)
+        open_gradebook(config.CourseDirectory.db_url, config.CourseDirectory.course_id)
     else:
         config.GenerateAssignment.no_database = True
         config.GenerateAssignment.preprocessors = WITHOUT_GRADEBOOK
@@ -206,7 +216,7 @@ def _fault(log: str, stage: str) -> str:
     return f"{where} cannot be released: {first_sentence(reason[1] if reason else log)}."
 
 
-def _open_gradebook(url: str, course: str) -> None:
+def open_gradebook(url: str, course: str) -> None:
     """Make the gradebook if there is none. nbgrader does so too, but leaves half a gradebook behind if it fails."""
     from nbgrader.api import Gradebook
 

@@ -1,0 +1,137 @@
+"""Print how many submissions a minute each way of grading does, side by side, in one run on this machine:
+
+    python benchmarks/autograde.py [--submissions 20] [--jobs 1 2] [--stage stage2_tokenization]
+
+The lab imports torch and transformers. `stock` is the command `nbgrader autograde`, one process for each job; the others are
+`resumen grade` in its modes, each with a folder of its own, the start of everything included. The scores of all are compared.
+"""
+
+import argparse
+import os
+import re
+import shutil
+import subprocess
+import sys
+import tempfile
+import time
+from pathlib import Path
+
+import nbformat
+
+from resumen.instructor import report, sandbox
+from resumen.instructor.collect import find_submissions
+from resumen.instructor.grade import grade
+from resumen.instructor.gradebook import Course, standings
+from resumen.instructor.job import COLD, SANDBOX, STOCK, TWO_PROCESS, WARM
+from resumen.notebooks import is_answer
+
+ROOT = Path(__file__).parents[1]
+BARS = {SANDBOX: 10, TWO_PROCESS: 8}
+"""How many times the submissions a minute of stock."""
+
+# nbgrader as it comes: its own steps, its own exporter of notebooks.
+PLAIN = "c.Autograde.sanitize_preprocessors", "c.Autograde.exporter_class"
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--submissions", type=int, default=20)
+    parser.add_argument("--jobs", type=int, nargs="+", default=[1, 2])
+    parser.add_argument("--stage", default="stage2_tokenization")
+    parser.add_argument("--modes", nargs="+", default=[STOCK, COLD, WARM, SANDBOX, TWO_PROCESS])
+    options = parser.parse_args()
+    os.environ["OMP_NUM_THREADS"] = "1"
+    if missing := sandbox.available():
+        sys.exit(missing)
+    print(f"{options.submissions} submissions of {options.stage}, submissions a minute (times stock)")
+    print("| jobs |", " | ".join(options.modes), "|")
+    print("|---" * (len(options.modes) + 1) + "|")
+    scores, fine = {}, True
+    with tempfile.TemporaryDirectory() as folder:
+        made = make(Path(folder, "made"), options.stage, options.submissions)
+        for jobs in options.jobs:
+            rates = {}
+            for mode in options.modes:
+                course = Path(shutil.copytree(made, Path(folder, f"{mode}-{jobs}")))
+                began = time.monotonic()
+                (stock if mode == STOCK else ours)(course, options.stage, mode, jobs)
+                rates[mode] = 60 * options.submissions / (time.monotonic() - began)
+                scores[mode, jobs] = read(course)
+                shutil.rmtree(course)
+            base = rates.get(STOCK)
+            shown = [f"{rate:.1f}" + (f" ({rate / base:.1f})" if base else "") for rate in rates.values()]
+            print(f"| {jobs} |", " | ".join(shown), "|", flush=True)
+            for mode, times in BARS.items():
+                if base and mode in rates and rates[mode] < times * base:
+                    fine = False
+                    print(f"{mode} with {jobs} jobs is below its bar: {times} times stock.")
+    different = [names for names, each in scores.items() if each != next(iter(scores.values()))]
+    print("All scores are the same." if not different else f"The scores differ: {different}")
+    sys.exit(not fine or bool(different))
+
+
+def make(course: Path, stage: str, count: int) -> Path:
+    """Make a course in which every student has some answers right, some untouched and one wrong, in turn."""
+    for kind in ("solutions", "labs"):
+        place = course / kind / stage
+        place.mkdir(parents=True)
+        shutil.copyfile(ROOT / kind / stage / "lab.ipynb", place / "lab.ipynb")
+    shutil.copyfile(ROOT / "nbgrader_config.py", course / "nbgrader_config.py")
+    Course(course).record([stage])
+    source = nbformat.read(course / "solutions" / stage / "lab.ipynb", as_version=4)
+    for student in range(count):
+        notebook = nbformat.read(course / "labs" / stage / "lab.ipynb", as_version=4)
+        answers = [pair for pair in zip(notebook.cells, source.cells, strict=True) if is_answer(pair[0])]
+        for number, (cell, original) in enumerate(answers):
+            turn = (number + student) % 5
+            if cell.cell_type == "code" and turn:
+                cell.source = re.sub(r"^[ \t]*### (BEGIN|END) SOLUTION\n?", "", original.source, flags=re.M)
+            if cell.cell_type == "code" and turn == 1:
+                cell.source += "\nraise ValueError('not like this')"
+        place = course / "var" / "submitted" / f"student{student:03d}" / stage
+        place.mkdir(parents=True)
+        nbformat.write(notebook, place / "lab.ipynb")
+    return course
+
+
+def stock(course: Path, stage: str, mode: str, jobs: int) -> None:
+    """Grade with `nbgrader autograde`, each process its share of the students."""
+    config = course / "nbgrader_config.py"
+    lines = config.read_text().splitlines()
+    config.write_text("\n".join(line for line in lines if not line.startswith(PLAIN)) + "\n")
+    students = sorted(path.name for path in (course / "var" / "submitted").iterdir())
+    shares = [students[number::jobs] for number in range(jobs)]
+    command = [sys.executable, "-m", "nbgrader", "autograde", stage]
+    url = f"sqlite:///{course / 'var' / 'gradebook.db'}?timeout=60"
+    processes = []
+    for share in shares:
+        others = ",".join(set(students) - set(share))
+        line = [*command, f"--CourseDirectory.db_url={url}", f"--CourseDirectory.student_id_exclude={others}"]
+        processes.append(subprocess.Popen(line, cwd=course, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL))
+    for process in processes:
+        if process.wait():
+            sys.exit("nbgrader autograde failed.")
+
+
+def ours(course: Path, stage: str, mode: str, jobs: int) -> None:
+    """Grade with `resumen grade`, in a process of its own, as on the command line."""
+    subprocess.run([sys.executable, __file__, "--one", str(course), mode, str(jobs)], check=True)
+
+
+def one(course: Path, mode: str, jobs: int) -> None:
+    found, _ = find_submissions(course / "var" / "submitted")
+    graded = grade(Course(course), found, mode=mode, jobs=jobs)
+    report.write_lists(Course(course), graded)
+
+
+def read(course: Path) -> dict:
+    """Return every automatic score of a gradebook."""
+    every = standings(Course(course))
+    return {(one.student, cell.name): cell.score for one in every for cell in one.cells}
+
+
+if __name__ == "__main__":
+    if sys.argv[1:2] == ["--one"]:
+        one(Path(sys.argv[2]), sys.argv[3], int(sys.argv[4]))
+    else:
+        main()
