@@ -3,6 +3,7 @@
 import json
 import os
 import re
+import shutil
 import signal
 import subprocess
 import sys
@@ -263,6 +264,8 @@ def test_nothing_outlives_a_kill(name, victim):
         assert not any(map(os.path.exists, folders))
     caller.kill()
     caller.wait()
+    for folder in folders:
+        shutil.rmtree(folder, ignore_errors=True)
 
 
 def test_reasons_are_words():

@@ -99,6 +99,8 @@ def connect() -> socket.socket:
         try:
             connection.connect(f"{os.environ[ADDRESS]}/socket")
         except (KeyError, FileNotFoundError, ConnectionRefusedError):
+            if dead := os.environ.get(ADDRESS):  # it was killed, and could not tidy up
+                shutil.rmtree(dead, ignore_errors=True)
             connection.connect(f"{_start()}/socket")
     return connection
 

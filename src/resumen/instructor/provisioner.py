@@ -206,7 +206,11 @@ class WarmProvisioner(LocalProvisioner):
             "cwd": os.path.abspath(kwargs.get("cwd") or os.getcwd()),
             **self._surroundings(dict(kwargs.get("env") or os.environ)),
         }
-        self.process = self._forked = Forked(request)
+        try:
+            self.process = self._forked = Forked(request)
+        except CourseError:
+            shutil.rmtree(self.runtime, ignore_errors=True)  # nobody cleans up after a kernel that never was
+            raise
         self.pid, self.pgid, self.cwd = self.process.pid, None, request["cwd"]
         return self.connection_info
 
