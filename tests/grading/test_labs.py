@@ -11,7 +11,7 @@ from pathlib import Path
 import nbformat
 import pytest
 import yaml
-from labrun import Lab, answered, untouched
+from labrun import KEY_IN_REACH, Lab, answered, untouched
 from mutation import equivalent, mutants
 
 from resumen.lab import NOT_ATTEMPTED, RIGHT, WRONG
@@ -273,7 +273,7 @@ def tried(stage):
         answers.append(("noisy", task.function, "noisy", noisy(task.function, task.answer.source)))
         answers += [("made", task.function, one.name, one.code) for one in mutants(task.function, task.answer.source)]
     seconds = {name: outcome.seconds for name, outcome in outcomes.items()}
-    results = lab.run_answers([(function, code) for _, function, _, code in answers], seconds)
+    results = lab.run_answers([(function, code) for _, function, _, code in answers], seconds, start=KEY_IN_REACH)
     return [(*answer[:3], result) for answer, result in zip(answers, results, strict=True)]
 
 
