@@ -251,7 +251,9 @@ def _find_file(folder: Path, language: str, split: str) -> Path:
 def _read(path: Path) -> Dataset:
     """Return a file of reviews, mapped by datasets from its cache on disk; one in other types than `SCHEMA` is converted first."""
     if "::" in str(path):
-        raise CourseError(f"{path} cannot be read, as datasets takes what follows a :: for another path: rename the folder.")
+        raise CourseError(
+            f"{path} cannot be read, as datasets takes what follows a :: for another path: rename the folder."
+        )
     columns = _columns(path)
     if not any(map(len, columns.values())):
         raise CourseError(f"{path} holds no row: a split needs at least one review.")
@@ -274,10 +276,12 @@ def _columns(path: Path) -> dict[str, pa.ChunkedArray | list]:
         names = dict.fromkeys(name for row in rows for name in row)
         return {name: [row.get(name) for row in rows] for name in names}
     try:
-        table = pq.ParquetFile(path).read()
+        table = pq.ParquetFile(pa.BufferReader(path.read_bytes())).read()
         table.validate(full=True)  # bytes that are not UTF-8 would raise at the first row that is read
     except Exception as error:  # pyarrow raises a dozen types for a file that is not what its name says
-        raise CourseError(f"{path} cannot be read as parquet ({first_sentence(str(error))}): save the file again.") from None
+        raise CourseError(
+            f"{path} cannot be read as parquet ({first_sentence(str(error))}): save the file again."
+        ) from None
     return dict(zip(table.column_names, table.columns, strict=True))
 
 

@@ -70,9 +70,9 @@ def read_json(path: Path) -> dict:
     Raises:
         CourseError: if it is missing, no JSON, or no object.
     """
-    remedy = f"have the last cell of {PROJECT} write it again."
+    text, remedy = read_text(path), f"have the last cell of {PROJECT} write it again."
     try:
-        value = json.loads(read_text(path))
+        value = json.loads(text)
     except json.JSONDecodeError as error:
         raise CourseError(f"{path.name} stops being JSON in line {error.lineno}: {remedy}") from None
     except (ValueError, RecursionError):  # a number of thousands of digits, brackets in brackets in brackets
@@ -108,7 +108,9 @@ def read_rows(path: Path) -> list[dict]:
             try:
                 json.dumps(row, ensure_ascii=False).encode()
             except UnicodeEncodeError:
-                raise CourseError(f"{path}, row {number} holds half a character, such as half an emoji: mend it.") from None
+                raise CourseError(
+                    f"{path}, row {number} holds half a character, such as half an emoji: mend it."
+                ) from None
     return found
 
 
