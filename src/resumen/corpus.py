@@ -17,8 +17,8 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 from datasets import Dataset, DatasetDict, concatenate_datasets, load_dataset
 
-from resumen.errors import CourseError, first_sentence
-from resumen.files import number_in, read_rows
+from resumen.errors import CourseError
+from resumen.files import number_in, read_parquet, read_rows
 from resumen.profiles import DATA, current_profile
 
 LANGUAGES = ("en", "es")
@@ -275,13 +275,7 @@ def _columns(path: Path) -> dict[str, pa.ChunkedArray | list]:
         rows = read_rows(path)
         names = dict.fromkeys(name for row in rows for name in row)
         return {name: [row.get(name) for row in rows] for name in names}
-    try:
-        table = pq.ParquetFile(pa.BufferReader(path.read_bytes())).read()
-        table.validate(full=True)  # bytes that are not UTF-8 would raise at the first row that is read
-    except Exception as error:  # pyarrow raises a dozen types for a file that is not what its name says
-        raise CourseError(
-            f"{path} cannot be read as parquet ({first_sentence(str(error))}): save the file again."
-        ) from None
+    table = read_parquet(path)
     return dict(zip(table.column_names, table.columns, strict=True))
 
 

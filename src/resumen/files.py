@@ -13,6 +13,8 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 import pandas as pd
+import pyarrow as pa
+import pyarrow.parquet as pq
 
 from resumen.errors import CourseError, first_sentence
 
@@ -120,6 +122,22 @@ def _json(text: str) -> object:
         return json.loads(text)
     except (ValueError, RecursionError):
         return None
+
+
+def read_parquet(path: Path) -> pa.Table:
+    """Return the table in a parquet file.
+
+    Raises:
+        CourseError: if it cannot be read, or holds text that is not in UTF-8, which other readers say at the first row that is used.
+    """
+    try:
+        # From bytes: pyarrow takes a path for a pattern, a partition or UTF-8, and a folder may have any name.
+        table = pq.ParquetFile(pa.BufferReader(path.read_bytes())).read()
+        table.validate(full=True)
+    except Exception as error:  # pyarrow raises a dozen types for a file that is not what its name says
+        reason = first_sentence(str(error))
+        raise CourseError(f"{path} cannot be read as parquet ({reason}): save the file again.") from None
+    return table
 
 
 def read_csv(path: Path, columns: Sequence[str], more: bool = False) -> pd.DataFrame:

@@ -5,15 +5,16 @@ import math
 import re
 import shutil
 import tempfile
-from collections.abc import Collection, Iterator
+from collections.abc import Callable, Collection, Iterable, Iterator
 from dataclasses import dataclass
 from importlib import import_module
 from pathlib import Path
 
 from resumen.check import notebook as lab
-from resumen.errors import CourseError
+from resumen.errors import CourseError, first_sentence
 from resumen.files import METRICS, PROJECT, read_json, read_text
 from resumen.notebooks import STUB, NotebookFailed, run_notebook
+from resumen.projects.common import is_number
 from resumen.setup import PROJECTS
 
 RERUN_TOLERANCE = 2.0
@@ -21,6 +22,9 @@ RERUN_TOLERANCE = 2.0
 
 LONGEST_CELL = 3600
 """Seconds that one cell of a project may take: a fine-tune on a busy machine is long."""
+
+SURPRISE = "A file holds something that no check foresaw"
+"""How the fault begins that stands for an error of ours."""
 
 SHOWN = 3
 """Faults of one kind that are told in full."""
@@ -45,7 +49,7 @@ def find_project(folder: Path) -> str:
     named, damage = [], None
     if (folder / PROJECT).is_file():
         try:
-            sources = [cell.source for cell in lab.read(folder / PROJECT)]
+            sources = [cell.source for cell in _cells(folder / PROJECT)]
         except CourseError as error:
             sources, damage = [], error
         named = [name for source in sources for name in re.findall(r"\bsetup\(\s*[\"'](\w+)[\"']", source)]
@@ -79,13 +83,22 @@ def checklist(folder: Path, run: bool = False) -> list[Line]:
         files = (*project.FILES, *getattr(project, "ALSO", ()))
         checks.append((f"{PROJECT} runs from top to bottom", lambda: rerun(folder, files)))
     lines = [Line("all files are there", tuple(missing))]
-    for what, find in checks:
-        try:
-            faults = tuple(find())
-        except CourseError as error:
-            faults = (str(error),)
-        lines.append(Line(what, _short(faults)))
+    lines += [Line(what, _short(_told(find))) for what, find in checks]
     return lines
+
+
+def _told(find: Callable[[], Iterable[str]]) -> tuple[str, ...]:
+    """Return the faults that a check finds. Whatever it stumbles over is the last of them: a hand-in may hold anything."""
+    found = []
+    try:
+        for fault in find():
+            found.append(fault)
+    except CourseError as error:
+        found.append(str(error))
+    except Exception as error:
+        reason = first_sentence(f"{type(error).__name__}: {error}")
+        found.append(f"{SURPRISE} ({reason}): compare the files with those that {PROJECT} writes.")
+    return tuple(found)
 
 
 def _short(faults: tuple[str, ...]) -> tuple[str, ...]:
@@ -97,22 +110,42 @@ def notebook_faults(path: Path, project: str) -> Iterator[str]:
     """Yield the faults of a hand-in's notebook: damaged cells, open answers, and a run that was not from top to bottom."""
     if not path.is_file():
         raise CourseError(f"{path.name} is missing in {path.parent}: put it there.")
-    cells = lab.read(path)
+    cells = _cells(path)
     _, faults = lab.mend(lab.released_lab(project), cells)
     yield from faults
     for cell in cells:
         if cell.grading.get("solution") and cell.kind == "code" and STUB in cell.source:
             yield f"{path.name}, cell {cell.number} ({cell.grading.get('grade_id')}) is not answered."
-    raw = json.loads(read_text(path))["cells"]
+    raw = json.loads(read_text(path)).get("cells")
+    if not isinstance(raw, list):
+        yield f"{path.name} has the format of before 2015: open it in JupyterLab, run all cells, save."
+        return
     code = [(number, cell) for number, cell in enumerate(raw, start=1) if cell.get("cell_type") == "code"]
-    code = [(number, cell) for number, cell in code if "".join(cell.get("source", "")).strip()]
+    code = [(number, cell) for number, cell in code if cells[number - 1].source.strip()]
     for number, cell in code:
-        error = next((one for one in cell.get("outputs", []) if one.get("output_type") == "error"), None)
-        if error:
-            reason = (str(error.get("evalue")).strip().splitlines() or ["no message"])[0]
-            yield f"{path.name}, cell {number} raised {error.get('ename')}: {reason}"
+        outputs = cell.get("outputs")
+        for one in outputs if isinstance(outputs, list) else []:
+            if isinstance(one, dict) and one.get("output_type") == "error":
+                reason = (str(one.get("evalue")).strip().splitlines() or ["no message"])[0]
+                yield f"{path.name}, cell {number} raised {one.get('ename')}: {reason}"
+                break
     if [cell.get("execution_count") for _, cell in code] != list(range(1, len(code) + 1)):
         yield f"{path.name} was not saved after one run from top to bottom: restart the kernel, run all cells, save."
+
+
+def _cells(path: Path) -> list[lab.Cell]:
+    """Return the cells of a notebook.
+
+    Raises:
+        CourseError: if it cannot be read.
+    """
+    try:
+        return lab.read(path)
+    except CourseError:
+        raise
+    except Exception as error:
+        reason = first_sentence(f"{type(error).__name__}: {error}")
+        raise CourseError(f"{path.name} is no notebook that can be read ({reason}): take an earlier copy.") from None
 
 
 def rerun(folder: Path, files: Collection[str]) -> Iterator[str]:
@@ -145,7 +178,7 @@ def _means(one, other, where: str = "") -> Iterator[tuple[str, float, float]]:
     """Yield (place, value, value) of every `mean` that two nested tables of scores have in common."""
     if isinstance(one, dict) and isinstance(other, dict):
         for name in one:
-            if name == "mean":
-                yield where, one[name], other.get(name, math.nan)
+            if name == "mean" and is_number(one[name]):
+                yield where, one[name], other[name] if is_number(other.get(name)) else math.nan
             else:
                 yield from _means(one[name], other.get(name), f"{where}.{name}".lstrip("."))
