@@ -8,7 +8,7 @@ from pathlib import Path
 import pandas as pd
 
 from resumen.errors import CourseError
-from resumen.files import DATA_CARD, DEMO, METRICS, MODEL_CARD, PREDICTIONS, PROJECT, REPORT, read_csv, read_text
+from resumen.files import DATA_CARD, DEMO, METRICS, MODEL_CARD, PREDICTIONS, PROJECT, REPORT, read_text
 from resumen.projects import common
 from resumen.projects.capstone import hand_in
 from resumen.projects.capstone.contract import COLUMNS as CORPUS_COLUMNS

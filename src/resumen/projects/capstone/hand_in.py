@@ -9,8 +9,8 @@ import pandas as pd
 
 from resumen.files import METRICS, markdown_table, read_csv
 from resumen.metrics import ROUGES, mean_interval, paired_bootstrap, score_examples
-from resumen.projects.common import brief, is_number
 from resumen.projects.capstone.raters import KEY, RATERS, SIMULATED, agreement, mean_scores, sheet_name
+from resumen.projects.common import brief, is_number
 
 SYSTEMS = ("floor", "system_a", "system_b", "ablation")
 COLUMNS = ("id", "language", "part", "reference", *SYSTEMS)
