@@ -7,6 +7,7 @@ too, and `checks(folder)`, the lines of its checklist.
 import math
 import re
 import reprlib
+from collections import defaultdict
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
@@ -174,13 +175,25 @@ class Figure:
     value: float
     names: frozenset[str]
 
-    def is_printed(self, number: str, is_percentage: bool) -> bool:
-        """Say whether it is printed like this: with two decimals or more, or as the percentage that a share is."""
+
+class Figures:
+    """The figures of a hand-in, to be found as a report prints them."""
+
+    def __init__(self, figures: Iterable[Figure]):
+        self.figures = tuple(figures)
+        self._printed: dict[tuple[int, bool], dict[float, list[Figure]]] = {}
+
+    def printed(self, number: str, is_percentage: bool) -> list[Figure]:
+        """Return those that are printed like this: with two decimals or more, or as the percentage that a share is."""
         decimals = len(number.partition(".")[2])
-        value, shown = abs(self.value), float(number)
-        if is_percentage and value <= 1 and round(100 * value, decimals) == shown:
-            return True
-        return round(value, max(decimals, 2)) == shown  # pandas leaves the last 0 of 20.10 out
+        if (decimals, is_percentage) not in self._printed:
+            table = self._printed[decimals, is_percentage] = defaultdict(list)
+            for figure in self.figures:
+                value = abs(figure.value)
+                table[round(value, max(decimals, 2))].append(figure)  # pandas leaves the last 0 of 20.10 out
+                if is_percentage and value <= 1:
+                    table[round(100 * value, decimals)].append(figure)
+        return self._printed[decimals, is_percentage].get(float(number), [])
 
 
 SPELT = {
@@ -240,7 +253,7 @@ NUMBER = re.compile(r"(?<![\w.])(\d+(?:,\d{3})*(?:\.\d+)?|\d+,\d\d)(?![.,]?\d)(\
 def report_faults(path: Path, headings: Sequence[str], words: int, figures: Iterable[Figure]) -> Iterator[str]:
     """Yield the faults of a report: headings, length, places left open, and decimals and percentages that no figure backs.
 
-    A figure backs a number that is printed as `Figure.is_printed` says, if its names stand beside the number: in the paragraph, or
+    A figure backs a number that is printed as `Figures.printed` says, if its names stand beside the number: in the paragraph, or
     in a table in its row, at the head of its column or in the first cell of all.
 
     Args:
@@ -259,7 +272,7 @@ def report_faults(path: Path, headings: Sequence[str], words: int, figures: Iter
     count = len(re.sub(r"^\|.*$", "", text, flags=re.MULTILINE).split())
     if count > words:
         yield f"{path.name} has {count} words without its tables: cut it to {words}."
-    figures = list(figures)
+    figures = Figures(figures)
     for number, percent, context in quoted(text):
         if fault := unbacked(number, percent, context, figures):
             yield f"{path.name} says {number + percent!r}, {fault}, or give its source with a URL."
@@ -284,9 +297,9 @@ def quoted(report: str) -> Iterator[tuple[str, str, str]]:
                     yield number, match[2] or "", context
 
 
-def unbacked(number: str, percent: str, context: str, figures: Collection[Figure]) -> str:
+def unbacked(number: str, percent: str, context: str, figures: Figures) -> str:
     """Return why no figure backs a number, and what to do, as the middle of a sentence; "" if one does."""
-    alike = [figure for figure in figures if figure.is_printed(number, bool(percent))]
+    alike = figures.printed(number, bool(percent))
     if not alike:
         return f"and no figure of this hand-in is printed so: copy it from {TABLES}, with two decimals"
     lacking = {figure: sorted(name for name in figure.names if not is_named(name, context)) for figure in alike}

@@ -98,8 +98,8 @@ class HandIn(common.HandIn):
                 yield f"{PREDICTIONS}: the column {name} is empty in every row: did the system write anything?"
 
     def sheet_faults(self) -> Iterator[str]:
-        ratings, texts = self.ratings, self.predictions.drop_duplicates("id").set_index("id")
-        unknown = sorted(set(ratings["id"]) - set(texts.index))
+        ratings, texts = self.ratings, self.predictions.drop_duplicates("id").set_index("id").to_dict("index")
+        unknown = sorted(set(ratings["id"]) - set(texts))
         if unknown:
             yield f"{KEY}: the id {unknown[0]!r} is not in {PREDICTIONS}: rate outputs of this hand-in."
             return
@@ -110,7 +110,7 @@ class HandIn(common.HandIn):
             yield f"{KEY}: the systems are {', '.join(sorted(set(ratings['system'])))}, but {' and '.join(RATED)} are rated."
             return
         for row in ratings.itertuples():
-            if not same_text(row.output, texts.at[row.id, row.system]):
+            if not same_text(row.output, texts[row.id][row.system]):
                 yield (
                     f"{sheet_name(row.rater)}, item {row.item}: it shows another text than {row.system} in {PREDICTIONS}."
                 )
