@@ -252,3 +252,34 @@ def test_whatever_a_hand_in_holds_is_a_line(hand_ins, project, seed):
         for fault in (fault for line in lines for fault in line.faults):
             assert hand_in.SURPRISE not in fault, (number, path.name, spoil.__name__, fault, spoilt[:2000])
             assert re.fullmatch(r"[^\n]{10,}", fault), (number, path.name, spoil.__name__, fault)
+
+
+@pytest.mark.parametrize(
+    ("separator", "encoding"), [(";", "utf-8-sig"), ("\t", "utf-16")], ids=["Excel", "Unicode text"]
+)
+@pytest.mark.parametrize("project", ["premier", "capstone"])
+def test_tables_that_a_spreadsheet_saved_again(hand_ins, tmp_path, project, separator, encoding):
+    """Other separators, encodings, line ends and numbers, True in Spanish, columns without a name: the same lines."""
+    folder = shutil.copytree(hand_ins / project, tmp_path / project)
+    before = hand_in.checklist(folder)
+    for path in folder.glob("*.csv"):
+        table = read_csv(path, (), more=True)
+        numbers = {name: table[name] + ",0" for name in table if name == "item" or name.startswith("score_")}
+        bools = {
+            name: table[name].replace({"True": "VERDADERO", "False": "FALSO"})
+            for name in table
+            if name.startswith("held")
+        }
+        texts = {name: table[name].str.replace(" ", "\n", n=1) for name in ("source", "reference") if name in table}
+        table = table.assign(**numbers, **bools, **texts, blank="").rename(columns={"blank": ""})
+        table.to_csv(path, index=False, sep=separator, encoding=encoding, lineterminator="\r\n")
+    assert hand_in.checklist(folder) == before
+
+
+def test_a_surprise_is_a_line_after_the_faults_before_it():
+    def find():
+        yield "One."
+        raise KeyError("nobody\nthought of this")
+
+    first, second = hand_in._told(find)
+    assert first == "One." and second.startswith(hand_in.SURPRISE) and "KeyError" in second and "\n" not in second

@@ -98,11 +98,11 @@ def process_faults(processes: object) -> Iterator[str]:
             yield f"{METRICS}, processes.{number}: it says {brief(scores)}, but the scores of each language belong there."
             return
     one, two = processes["1"], processes["2"]
-    if set(one) != set(two):
+    if set(one) != set(two) or not one:
         yield f"{METRICS}, processes: the two do not have the same languages: score the same test split."
         return
     for language in one:
-        for name in sorted(set(one[language]) | set(two[language])):
+        for name in dict.fromkeys((*ROUGES, *one[language], *two[language])):
             first, second = (scores[language].get(name) for scores in (one, two))
             if not (is_number(first) and is_number(second) and abs(first - second) <= SAME):
                 yield (

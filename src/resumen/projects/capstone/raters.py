@@ -218,9 +218,8 @@ def read_ratings(folder: Path) -> pd.DataFrame:
         )
     rated = [set(map(tuple, frame.loc[frame["rater"] == rater, what].to_numpy())) for rater in RATERS]
     if rated[0] != rated[1]:
-        raise CourseError(
-            f"{folder}: the two raters did not rate the same outputs of the same items: write both sheets with one call."
-        )
+        one = ", ".join(min(rated[0] ^ rated[1]))
+        raise CourseError(f"{folder}: only one of the raters rated {one}: write both sheets with one call.")
     return frame
 
 

@@ -146,9 +146,9 @@ class HandIn(common.HandIn):
                 yield f"{where} has no note: say in a few words what makes it {label or 'so'}."
 
     def report_faults(self) -> Iterator[str]:
+        labels = self.sheet["label"].str.strip()
         figures = [*common.figures_in(self.metrics), common.Figure("the level of the intervals", 0.95, frozenset())]
         figures += [Figure(f"the share of {name}", share, frozenset({name})) for name, share in tasks.SHARES.items()]
-        labels = self.sheet["label"].str.strip()
         for label, count in labels.value_counts().items():
             figures.append(Figure(f"the share of {label}", count / tasks.SHEET_ROWS, frozenset({label})))
         for (language, label), count in labels.groupby([self.sheet["language"], labels]).size().items():
