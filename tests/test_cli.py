@@ -1,5 +1,7 @@
 """The command line: one sentence for a mistake, and exit codes for scripts."""
 
+import os
+import subprocess
 import sys
 
 import nbformat
@@ -49,3 +51,35 @@ def test_notebooks_executes_in_place_and_normalises(tmp_path):
     assert notebook.cells[0].outputs[0].text == "run\n"
     assert all("execution" not in cell.metadata for cell in notebook.cells)
     assert nbformat.writes(notebook) + "\n" == path.read_text(encoding="utf-8")
+
+
+@pytest.mark.parametrize(
+    "name", ["a b", "[bold]x[0]", "[red]", ".hidden", "評論", "día :smile:", "-dash", "a::b", "new\nline"]
+)
+def test_a_folder_may_have_any_name(tmp_path, monkeypatch, capsys, name):
+    (tmp_path / name).mkdir()
+    monkeypatch.setattr(sys, "argv", ["resumen", "check", str(tmp_path / name)])
+    with pytest.raises(SystemExit) as left:
+        cli.main()
+    said = capsys.readouterr().err
+    assert left.value.code == 1 and said.startswith(f"resumen: {tmp_path / name} is not the hand-in of a project")
+
+
+def test_a_name_that_the_terminal_cannot_show(tmp_path):
+    """As a process of its own: a terminal has its own idea of characters."""
+    folder = tmp_path / os.fsdecode("評論".encode() + b"caf\xe9")
+    folder.mkdir()
+    call = [sys.executable, "-m", "resumen.cli", "check", str(folder)]
+    done = subprocess.run(call, capture_output=True, env={**os.environ, "PYTHONIOENCODING": "ascii:strict"})
+    said = done.stderr.decode("ascii")
+    assert done.returncode == 1 and "is not the hand-in of a project" in said and "Traceback" not in said
+
+
+def test_a_relative_corpus_is_meant_from_here(tmp_path, monkeypatch, capsys):
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr("sys.argv", ["resumen", "course", "--root", "nowhere"])
+    for given, meant in {"reviews": str(tmp_path / "reviews"), "": ""}.items():
+        monkeypatch.setenv("RESUMEN_DATA", given)
+        with pytest.raises(SystemExit):
+            cli.main()
+        assert os.environ["RESUMEN_DATA"] == meant

@@ -102,11 +102,29 @@ def test_setup_refuses_what_does_not_fit(monkeypatch, course_error):
 
 @pytest.mark.parametrize(
     ("installed", "wanted"),
-    [("2.13", ""), ("2.13.0+cpu", ""), ("3.0rc1", ""), ("2.13.0.dev20261101", ""), ("2.12.9", "2.13"), ("2.9", "2.13")],
+    [
+        ("2.13", ""),
+        ("2.13.0+cpu", ""),
+        ("3.0rc1", ""),
+        ("2.13.0.dev20261101", ""),
+        ("2.12.9", "2.13"),
+        ("2.9", "2.13"),
+        ("a build of mine", ""),
+        (None, ""),
+    ],
 )
 def test_versions_are_compared_as_versions(monkeypatch, installed, wanted):
     monkeypatch.setattr(first_line.metadata, "version", lambda name: installed)
     assert first_line.newer_than_installed("torch") == wanted
+
+
+def test_a_library_that_does_not_say_its_version(monkeypatch):
+    def version(name):
+        raise first_line.metadata.PackageNotFoundError(name)
+
+    monkeypatch.setattr(first_line.metadata, "version", version)
+    assert first_line.newer_than_installed("torch") == ""
+    assert first_line.installed_version("torch") == "unknown"
 
 
 def test_stages_are_in_order():

@@ -21,18 +21,31 @@ quiz = typer.Typer(help="Check and build the quizzes (for instructors and contri
 app.add_typer(quiz, name="quiz")
 instructor = typer.Typer(help="Grade a class with a course folder of your own.", no_args_is_help=True)
 app.add_typer(instructor, name="instructor")
-console = Console()
-errors = Console(stderr=True)
+# A name such as :smile: is no emoji.
+console = Console(emoji=False)
+errors = Console(stderr=True, emoji=False)
 
 
 def main() -> None:
     """Run a command; a mistake of the reader's costs one sentence and exit code 1, not a traceback."""
     # jsonschema imports the grammars of this package for a check that nobody asks for: seconds. It does without them.
     sys.modules.setdefault("rfc3987_syntax", None)
+    for stream in (sys.stdout, sys.stderr):
+        # A file may have a name, and a text characters, that the terminal cannot show.
+        if hasattr(stream, "reconfigure"):
+            stream.reconfigure(errors="backslashreplace")
+    if folder := os.environ.get("RESUMEN_DATA"):
+        # Notebooks run in folders of their own; the name was meant from here.
+        os.environ["RESUMEN_DATA"] = os.path.abspath(os.path.expanduser(folder))
     try:
         app()
     except CourseError as error:
         _complain(str(error))
+        sys.exit(1)
+    except OSError as error:
+        if error.filename is None:
+            raise
+        _complain(f"{error.filename} cannot be used: {error.strerror}.")
         sys.exit(1)
 
 
@@ -126,8 +139,11 @@ def quiz_export(
 ) -> None:
     """Write quizzes in the format of another system."""
     from resumen.quiz import load_quiz
+    from resumen.quiz.checks import form_faults
     from resumen.quiz.exports import export, select
 
+    for fault in (fault for path in paths for fault in form_faults(path)):
+        raise CourseError(fault.rstrip("."))
     data = export([select(load_quiz(path), pool) for path in paths], format, language)
     if output is None:
         sys.stdout.buffer.write(data)

@@ -1,17 +1,24 @@
 """Load the corpora, and the stage 1 toolbox that turns one into a corpus you can trust."""
 
+import glob
+import hashlib
 import html
+import math
 import os
 import re
+import reprlib
 import unicodedata
 from collections.abc import Collection
 from pathlib import Path
 
+import datasets
 import pandas as pd
 import pyarrow as pa
+import pyarrow.parquet as pq
 from datasets import Dataset, DatasetDict, concatenate_datasets, load_dataset
 
-from resumen.errors import CourseError, first_sentence
+from resumen.errors import CourseError
+from resumen.files import number_in, read_parquet, read_rows
 from resumen.profiles import DATA, current_profile
 
 LANGUAGES = ("en", "es")
@@ -31,33 +38,32 @@ COLUMNS = (
 SCHEMA = pa.schema([(name, pa.int32() if name == "stars" else pa.string()) for name in COLUMNS])
 EMBEDDED_REVIEWS = DATA / "reviews"
 EMBEDDED_SYNOPSES = DATA / "synopses" / "descriptions.parquet"
-NO_ROW = ("BatchSize must be greater than 0", "corresponds to no data")
-"""What datasets says of a file without rows, when it says anything."""
-
-FORMATS = {".parquet": "parquet", ".jsonl": "json", ".jsonl.gz": "json", ".json": "json"}
+FORMATS = (".parquet", ".jsonl", ".jsonl.gz", ".json")
 
 
 def load_reviews(language: str, folder: str | Path | None = None) -> DatasetDict:
-    """Return the review corpus of one language: splits train, validation and test, columns `COLUMNS`.
+    """Return the review corpus of one language: splits train, validation and test, columns `COLUMNS`, stars int32, the others text.
 
     Args:
         language: `en` or `es`.
         folder: your own corpus, files called `<language>_<split>` with the ending .parquet, .jsonl, .jsonl.gz or .json. By
-            default the folder in `RESUMEN_DATA`, else the embedded corpus.
+            default the folder in `RESUMEN_DATA`, else the embedded corpus. Values of other types are converted where
+            nothing is lost: ids that are numbers, categories, stars that are written as 5.0 or "5".
 
     Raises:
-        CourseError: if the language is unknown, a file is missing, lacks a column or holds no row.
+        CourseError: if the language is unknown, a file is missing, lacks a column, holds no row or a value that does not fit.
     """
     _check_language(language)
     folder = folder or os.environ.get("RESUMEN_DATA")
-    if folder is None:
+    if not folder:
         profile = current_profile()
         if profile.needs_own_corpus:
             raise CourseError(
                 f"The profile {profile.name!r} has no corpus of its own: set RESUMEN_DATA to the folder that holds yours (see README.md)."
             )
         folder = EMBEDDED_REVIEWS
-    files = {split: _find_file(Path(folder), language, split) for split in SPLITS}
+    # A shell leaves a ~ alone where it is quoted, and nobody else minds it.
+    files = {split: _find_file(Path(os.path.expanduser(folder)), language, split) for split in SPLITS}
     return DatasetDict({split: _read(path) for split, path in files.items()})
 
 
@@ -229,9 +235,7 @@ def _check_language(language: str) -> None:
 
 
 def _digest(text: str) -> int:
-    from hashlib import sha256
-
-    return int.from_bytes(sha256(text.encode()).digest()[:8], "big")
+    return int.from_bytes(hashlib.sha256(text.encode()).digest()[:8], "big")
 
 
 def _find_file(folder: Path, language: str, split: str) -> Path:
@@ -244,24 +248,82 @@ def _find_file(folder: Path, language: str, split: str) -> Path:
     )
 
 
-def _no_row(path: Path) -> CourseError:
-    return CourseError(f"{path} holds no row: a split needs at least one review.")
-
-
 def _read(path: Path) -> Dataset:
-    ending = next(ending for ending in FORMATS if path.name.endswith(ending))
-    try:
-        dataset = load_dataset(FORMATS[ending], data_files=str(path), split="train")
-    except Exception as error:  # pyarrow and datasets raise a dozen types for a file that is not what its name says
-        reason = first_sentence(str(error.__cause__ or error))
-        if any(sign in reason for sign in NO_ROW) or not reason:
-            raise _no_row(path) from None
-        raise CourseError(f"{path} cannot be read as {FORMATS[ending]} ({reason}): save the file again.") from None
-    missing = [name for name in COLUMNS if name not in dataset.column_names]
+    """Return a file of reviews, mapped by datasets from its cache on disk; one in other types than `SCHEMA` is converted first."""
+    if "::" in str(path):
+        raise CourseError(
+            f"{path} cannot be read, as datasets takes what follows a :: for another path: rename the folder."
+        )
+    columns = _columns(path)
+    if not any(map(len, columns.values())):
+        raise CourseError(f"{path} holds no row: a split needs at least one review.")
+    missing = [name for name in COLUMNS if name not in columns]
     if missing:
         raise CourseError(
-            f"{path} lacks the column{'s' * (len(missing) > 1)} {', '.join(missing)}; it has {', '.join(dataset.column_names)}: rename or add them."
+            f"{path} lacks the column{'s' * (len(missing) > 1)} {', '.join(missing)}; it has {', '.join(columns)}: rename or add them."
         )
-    if len(dataset) == 0:
-        raise _no_row(path)
-    return dataset.select_columns(list(COLUMNS))
+    if any(getattr(columns[field.name], "type", None) != field.type for field in SCHEMA):
+        converted = {name: _converted(columns[name], name, path) for name in COLUMNS}
+        path = _cached(pa.table(converted, schema=SCHEMA))
+    # Escaped: datasets would look for a pattern in a folder called `reviews [2020]`.
+    return load_dataset("parquet", data_files=glob.escape(str(path)), split="train").select_columns(list(COLUMNS))
+
+
+def _columns(path: Path) -> dict[str, pa.ChunkedArray | list]:
+    """Return the columns of a file, as they are. Ours is not pyarrow's reader of JSON: that one turns texts like 2021-03-01 into dates."""
+    if path.suffix != ".parquet":
+        rows = read_rows(path)
+        names = dict.fromkeys(name for row in rows for name in row)
+        return {name: [row.get(name) for row in rows] for name in names}
+    table = read_parquet(path)
+    return dict(zip(table.column_names, table.columns, strict=True))
+
+
+def _converted(values: pa.ChunkedArray | list, name: str, path: Path) -> list:
+    """Return the values of a column as `SCHEMA` wants them: ids that are numbers become text, "5" and 5.0 become 5 stars."""
+    convert, kind = (_stars, "a whole number") if name == "stars" else (_text, "text")
+    converted = []
+    for number, value in enumerate(values.to_pylist() if isinstance(values, pa.ChunkedArray) else values, start=1):
+        try:
+            converted.append(None if value is None or value != value else convert(value))
+        except ValueError:
+            raise CourseError(
+                f"{path}, row {number}: {name} is {reprlib.repr(value)}, but {kind} belongs there: correct it and save the file again."
+            ) from None
+    return converted
+
+
+def _text(value: object) -> str:
+    return value if isinstance(value, str) else str(_whole(value))
+
+
+def _stars(value: object) -> int:
+    stars = _whole(number_in(value) if isinstance(value, str) else value)
+    if abs(stars) >= 2**31:
+        raise ValueError(f"{stars} does not fit into 32 bits.")
+    return stars
+
+
+def _whole(value: object) -> int:
+    """Return the whole number that a value is.
+
+    Raises:
+        ValueError: if it is none.
+    """
+    if isinstance(value, bool) or not isinstance(value, int | float) or not math.isfinite(value) or value != int(value):
+        raise ValueError(f"{value!r} is not a whole number.")
+    return int(value)
+
+
+def _cached(table: pa.Table) -> Path:
+    """Return the file with this table in the cache of datasets, written if it is not there yet."""
+    content = pa.BufferOutputStream()
+    pq.write_table(table, content)
+    content = content.getvalue().to_pybytes()
+    path = Path(datasets.config.HF_DATASETS_CACHE) / "resumen" / f"{hashlib.sha256(content).hexdigest()}.parquet"
+    if not path.is_file():
+        path.parent.mkdir(parents=True, exist_ok=True)
+        partial = path.with_suffix(f".{os.getpid()}")  # several processes may load the same corpus at once
+        partial.write_bytes(content)
+        os.replace(partial, path)
+    return path

@@ -24,7 +24,7 @@ def diagnose() -> list[tuple[str, str, str]]:
     ]
     for name in LIBRARIES:
         try:
-            version, advice = metadata.version(name), ""
+            version, advice = metadata.version(name) or "unknown", ""
         except metadata.PackageNotFoundError:
             version, advice = "missing", f"pip install {name} -c constraints.txt"
             if name == "nbgrader":

@@ -7,7 +7,7 @@ import warnings
 from importlib import metadata
 from importlib.util import find_spec
 
-from packaging.version import Version
+from packaging.version import InvalidVersion, Version
 
 from resumen.errors import CourseError
 from resumen.profiles import SEED, Profile, current_profile
@@ -40,7 +40,7 @@ def setup(stage: str, profile: str | None = None) -> Profile:
     device = seed_everything()
     print(
         f"{stage} · profile {chosen.name} · device {device} · seed {SEED} · "
-        + " · ".join(f"{name} {metadata.version(name).split('+')[0]}" for name in ("torch", "transformers", "datasets"))
+        + " · ".join(f"{name} {installed_version(name)}" for name in ("torch", "transformers", "datasets"))
     )
     return chosen
 
@@ -75,9 +75,23 @@ def _check_versions() -> None:
 
 
 def newer_than_installed(name: str) -> str:
-    """Return the oldest version of a library that will do, "" if what is installed will. A preview counts as what it previews."""
+    """Return the oldest version of a library that will do, "" if what is installed will.
+
+    A preview counts as what it previews. A version that cannot be read, as of a build of one's own, is taken for new enough.
+    """
     oldest = OLDEST.get(name, "0")
-    return oldest if Version(metadata.version(name)).release < Version(oldest).release else ""
+    try:
+        return oldest if Version(metadata.version(name)).release < Version(oldest).release else ""
+    except (InvalidVersion, TypeError, metadata.PackageNotFoundError):
+        return ""
+
+
+def installed_version(name: str) -> str:
+    """Return the version of a library without its build, "unknown" if it does not say."""
+    try:
+        return (metadata.version(name) or "unknown").split("+")[0]
+    except metadata.PackageNotFoundError:
+        return "unknown"
 
 
 def quieten() -> None:

@@ -159,8 +159,8 @@ class TestReading:
         [
             ("none.jsonl", None, "not found"),
             ("c.csv", "a,b", "neither .jsonl nor .parquet"),
-            ("c.jsonl", "{", "cannot be read as .jsonl"),
-            ("c.parquet", "PAR", "cannot be read as .parquet"),
+            ("c.jsonl", "{", "line 1 cannot be read as JSON"),
+            ("c.parquet", "PAR", "cannot be read as parquet"),
             ("c.jsonl", '{"id": "1", "source": "x"}', "lacks the columns group, language, reference, split, licence"),
             ("c.jsonl", "", "it has none"),
         ],

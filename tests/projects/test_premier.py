@@ -269,7 +269,8 @@ def prediction_improved_in_the_sheet(folder):
 def figure_invented_in_the_report(folder):
     change_text(folder, "report.md", "## Limits\n", "## Limits\n\nThe model reaches 87.65 points.\n")
     return (
-        "report.md says '87.65', and no figure of this hand-in rounds to it: correct it, or give its source with a URL."
+        "report.md says '87.65', and no figure of this hand-in is printed so: copy it from tables.md, with two decimals, or give "
+        "its source with a URL."
     )
 
 

@@ -187,6 +187,46 @@ class TestSheets:
         order = ["rater", "id", "system"]
         assert after.sort_values(order).to_dict("list") == before.sort_values(order).to_dict("list")
 
+    @pytest.mark.parametrize(
+        ("separator", "encoding"),
+        [(",", "utf-8"), (";", "utf-8-sig"), ("\t", "utf-16")],
+        ids=["comma", "Excel", "Unicode text"],
+    )
+    @pytest.mark.parametrize("three", ["3.0", "3,0", " 3 "])
+    def test_what_spreadsheets_make_of_numbers(self, kit, separator, encoding, three):
+        for rater in raters.RATERS:
+            fill(kit / f"sheet_{rater}.csv", lambda text: "3")
+        before = raters.read_ratings(kit)
+        sheet = pd.read_csv(kit / "sheet_a.csv", dtype=str, keep_default_na=False)
+        odd = sheet.assign(score_1=three, item=sheet["item"] + ".0", blank="").rename(columns={"blank": ""})
+        odd.to_csv(kit / "sheet_a.csv", index=False, sep=separator, encoding=encoding)
+        pd.testing.assert_frame_equal(raters.read_ratings(kit), before)
+
+    def test_simulated_in_any_encoding(self, kit):
+        sheet = pd.read_csv(kit / "sheet_b.csv", dtype=str, keep_default_na=False)
+        sheet.assign(note=raters.SIMULATED).to_csv(kit / "sheet_b.csv", index=False, sep="\t", encoding="utf-16")
+        assert raters.is_simulated(kit)
+
+    @pytest.mark.parametrize(
+        ("name", "change", "words"),
+        [
+            ("key.csv", lambda table: table.assign(id=table["id"].iloc[0]), "is rated twice by a"),
+            ("key.csv", lambda table: table.assign(item="1"), "has the item 1 twice"),
+            ("key.csv", lambda table: table.drop(columns=["system_1", "system_2"]), "names no system"),
+            ("key.csv", lambda table: table[:0], "does not have the items of the key"),
+            ("sheet_a.csv", lambda table: table.assign(item="1"), "has the item 1 twice"),
+            ("sheet_a.csv", lambda table: table.assign(language="xx"), "only one of the raters rated"),
+            ("sheet_a.csv", lambda table: table.drop(columns="output_2"), "lacks the column output_2"),
+        ],
+    )
+    def test_files_that_do_not_belong_together(self, kit, name, change, words):
+        for rater in raters.RATERS:
+            fill(kit / f"sheet_{rater}.csv", lambda text: "3")
+        change(pd.read_csv(kit / name, dtype=str, keep_default_na=False)).to_csv(kit / name, index=False)
+        with pytest.raises(CourseError, match=words) as caught:
+            raters.read_ratings(kit)
+        assert "\n" not in str(caught.value)
+
     @pytest.mark.parametrize("score", ["", "5", "0", "tres", "3.5"])
     def test_wrong_scores(self, kit, score):
         fill(kit / "sheet_a.csv", lambda text: "4")

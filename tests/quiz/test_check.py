@@ -152,6 +152,26 @@ def test_files_that_are_no_quiz(write, sound, tmp_path):
     assert "this is not UTF-8" in fault and int(fault.removeprefix(f"{path}:").split(":")[0]) == 9
 
 
+@pytest.mark.parametrize(
+    ("old", "new", "words"),
+    [
+        ("questions:", "questions: &all\n  - *all", "an anchor (&) holds itself (*)"),
+        ("    points: 1", "    points: &p {p: *p}", "an anchor (&) holds itself (*)"),
+        ("    points: 1", f"    points: 1{'0' * 400}", "is no number to compare with"),
+        ("    points: 1", "    points: .inf", "is no number to compare with"),
+        ("    points: 1", f"    points: 1{'0' * 5000}", "this is not YAML that can be read"),
+        ("    points: 1", "    points: 2021-13-45", "this is not YAML that can be read"),
+    ],
+    ids=["a list in itself", "a mapping in itself", "10**400", "inf", "10**5000", "no date"],
+)
+def test_values_that_nobody_can_use(write, sound, old, new, words):
+    assert old in sound
+    path = write(sound.replace(old, new, 1))
+    told = faults(path)
+    assert any(words in sentence for sentence in told), told
+    assert all(re.match(rf"{re.escape(str(path))}:\d+: ", sentence) and "\n" not in sentence for sentence in told)
+
+
 def test_objectives_that_cannot_be_read(write, sound, tmp_path):
     path = write(sound)
     (tmp_path / "stages" / "stage1_corpus" / "README.md").unlink()

@@ -7,6 +7,7 @@ import json
 import re
 import sys
 import zipfile
+from dataclasses import replace
 from pathlib import Path
 from xml.etree import ElementTree
 
@@ -247,6 +248,57 @@ class TestQti:
             to_qti(twice, "en")
 
 
+def numeric(answer, tolerance, mistake=7):
+    """Return a quiz of one numeric question."""
+    question = next(question for question in tricky_quiz().questions if question.type == "numeric")
+    question = replace(
+        question, answer=answer, tolerance=tolerance, mistakes=(replace(question.mistakes[0], value=mistake),)
+    )
+    return Quiz("stage1_corpus", {"en": "One", "es": "Uno"}, (question,))
+
+
+class TestNumbers:
+    """A student who writes the right number is right in every system."""
+
+    @pytest.mark.parametrize(
+        ("answer", "tolerance", "line"),
+        [
+            (0.00005, 0.00001, "=0.00005:0.00001#"),
+            (0.00003, 0, "=0.00003:0#"),
+            (-2.5, 0.25, "=-2.5:0.25#"),
+            (300000000, 1000000, "=300000000:1000000#"),
+            (3e20, 1e-7, "=300000000000000000000:0.0000001#"),
+        ],
+    )
+    def test_gift_has_digits_only(self, answer, tolerance, line):
+        assert f"\t{line}" in to_gift(numeric(answer, tolerance), "en")
+        assert "\t=%0%0.0005:" in to_gift(numeric(answer, tolerance, mistake=0.0005), "en")
+
+    @pytest.mark.parametrize(
+        ("answer", "written"),
+        [
+            (0.00005, {"0.00005", "0,00005", ".00005", "5e-5", "5E-5", "5e-05"}),
+            (-0.000025, {"-0.000025", "-0,000025", "-.000025", "-2.5e-5", "-2.5E-5", "-2.5e-05"}),
+            (0, {"0", "0.0", "0,0"}),
+        ],
+    )
+    def test_qti_takes_every_way_to_write_a_number_near_zero(self, answer, written):
+        lines = to_qti_text(numeric(answer, 0.00001), "en").splitlines()
+        assert {line[2:] for line in lines if line.startswith("* ")} == written
+        with zipfile.ZipFile(io.BytesIO(to_qti(numeric(answer, 0), "en"))) as archive:
+            text = "".join(archive.read(name).decode() for name in archive.namelist() if name.endswith(".xml"))
+        assert all(f">{number}<" in text for number in written)
+
+    def test_qti_keeps_ranges(self):
+        assert "= 0.1 +- 0.5" in to_qti_text(numeric(0.1, 0.5), "en").splitlines()
+
+    @pytest.mark.parametrize(("answer", "tolerance"), [(3e-12, 1e-12), (0.00005, 0.00001), (0.1, 0.5), (3e8, 1e6)])
+    def test_jupyterquiz_s_range_holds_both_ends(self, answer, tolerance):
+        low, high = to_jupyterquiz(numeric(answer, tolerance), "en")[0]["answers"][0]["range"]
+        assert low <= answer - tolerance * 0.999 and answer + tolerance * 0.999 < high
+        assert high - low == pytest.approx(2 * tolerance, rel=1e-3)
+
+
 class TestJupyterquiz:
     def test_schema_and_keys(self, quiz, language):
         read = json.loads(json.dumps(to_jupyterquiz(quiz, language)))
@@ -312,6 +364,22 @@ class TestCommand:
         quiz = load(root / "quizzes" / "stage1_corpus.yaml")
         assert result.exit_code == 0
         assert result.stdout == to_gift(select(quiz, "self"), "es")
+
+    @pytest.mark.parametrize("name", ["a b", "[x]", ".hidden", "評論", "día", "-dash"])
+    def test_files_of_any_name(self, root, tmp_path, name):
+        folder = tmp_path / name
+        folder.mkdir()
+        source = folder / "stage1_corpus.yaml"
+        source.write_bytes(b"\xef\xbb\xbf" + (root / "quizzes" / "stage1_corpus.yaml").read_bytes())
+        arguments = ["--format", "gift", "--output", str(folder / "deep" / f"{name}.txt"), str(source)]
+        assert CliRunner().invoke(cli.app, ["quiz", "export", *arguments]).exit_code == 0
+        assert (folder / "deep" / f"{name}.txt").stat().st_size > 1000
+
+    def test_a_file_that_is_no_quiz(self, tmp_path):
+        source = tmp_path / "stage1_corpus.yaml"
+        source.write_text("stage: &a [*a]\n", encoding="utf-8")
+        result = CliRunner().invoke(cli.app, ["quiz", "export", "--format", "gift", str(source)])
+        assert isinstance(result.exception, CourseError) and "an anchor" in str(result.exception)
 
     def test_output(self, root, tmp_path):
         result = self.run(root, "--format", "qti", "--pool", "graded", "--output", tmp_path / "new" / "quiz.zip")

@@ -2,6 +2,7 @@
 
 import gzip
 import json
+import os
 import re
 import unicodedata
 
@@ -309,7 +310,8 @@ def write_corpus(folder, ending, reviews, languages=("en",)):
         for split in SPLITS:
             path = folder / f"{language}_{split}{ending}"
             if ending == ".parquet":
-                pq.write_table(pa.Table.from_pylist(reviews), path)
+                with path.open("wb") as file:
+                    pq.write_table(pa.Table.from_pylist(reviews), file)
             else:
                 path.write_bytes(gzip.compress(lines) if ending.endswith(".gz") else lines)
 
@@ -368,6 +370,120 @@ def test_unreadable_file(tmp_path, course_error, ending, content):
     write_corpus(tmp_path, ending, [row()])
     (tmp_path / f"en_validation{ending}").write_bytes(content)
     with course_error(tmp_path / f"en_validation{ending}", "cannot be read"):
+        load_reviews("en", tmp_path)
+
+
+def test_an_empty_variable_is_not_set(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("RESUMEN_DATA", "")
+    assert load_reviews("es")["test"].to_list() == load_reviews("es", EMBEDDED_REVIEWS)["test"].to_list()
+
+
+@pytest.mark.parametrize("ending", [".jsonl", ".parquet"])
+@pytest.mark.parametrize(
+    "name",
+    [
+        "a b",
+        "[2020]",
+        "a*b",
+        ".hidden",
+        "評論 {x,y}",
+        "día #1 50%20?",
+        "hf:",
+        "a=1",
+        "new\nline",
+        os.fsdecode(b"caf\xe9"),
+    ],
+)
+def test_a_folder_of_any_name(tmp_path, ending, name):
+    for folder in (tmp_path / name, tmp_path / "ab", tmp_path / "axb"):  # a pattern would find more than one
+        folder.mkdir()
+        write_corpus(folder, ending, [row()])
+    assert len(load_reviews("en", tmp_path / name)["test"]) == 1
+
+
+def test_a_folder_below_home(tmp_path, monkeypatch):
+    write_corpus(tmp_path, ".jsonl", [row()])
+    monkeypatch.setenv("HOME", str(tmp_path))
+    monkeypatch.setenv("RESUMEN_DATA", "~")
+    assert len(load_reviews("en")["test"]) == 1
+
+
+def test_a_folder_that_datasets_cannot_open(tmp_path, course_error):
+    (tmp_path / "a::b").mkdir()
+    write_corpus(tmp_path / "a::b", ".parquet", [row()])
+    with course_error("rename the folder"):
+        load_reviews("en", tmp_path / "a::b")
+
+
+def test_types_that_pandas_writes_become_the_course_s(tmp_path):
+    reviews = pd.DataFrame([row("Uno dos tres", review_id="7"), row("Cuatro cinco seis", review_id="8")])
+    odd = reviews.astype({"review_body": "string[pyarrow]", "product_category": "category"})
+    odd["review_id"] = [7, 8]
+    odd["stars"] = [5.0, None]
+    odd["reviewer_id"] = [1.0, None]
+    for split in SPLITS:
+        odd.to_parquet(tmp_path / f"en_{split}.parquet")
+        mixed = [
+            {**review, "product_id": number, "stars": "4,0"} for number, review in enumerate(reviews.to_dict("records"))
+        ]
+        mixed[1]["product_id"] = "B1"
+        (tmp_path / f"es_{split}.jsonl").write_text("\n".join(map(json.dumps, mixed)), encoding="utf-8")
+    english, spanish = (load_reviews(language, tmp_path) for language in ("en", "es"))
+    assert english["train"].features == spanish["train"].features == load_reviews("en")["train"].features
+    expected = reviews.assign(stars=[5, None], reviewer_id=["1", None]).astype(object)
+    expected = expected.where(expected.notna(), None)
+    assert english["test"].to_list() == expected[list(COLUMNS)].to_dict("records")
+    assert spanish["test"]["product_id"][:] == ["0", "B1"] and spanish["test"]["stars"][:] == [4, 4]
+    assert len(build_bilingual(english, spanish)["train"]) == 4
+
+
+@pytest.mark.parametrize("text", ["2021-03-01", "2021-03-01T10:00:00Z", "007", "1e5", "null", "true"])
+def test_text_stays_text(tmp_path, text):
+    write_corpus(tmp_path, ".jsonl", [row(text, text, reviewer_id=text)])
+    (review,) = load_reviews("en", tmp_path)["train"].to_list()
+    assert {review[name] for name in ("review_body", "review_title", "reviewer_id")} == {text}
+
+
+@pytest.mark.parametrize("ending", [".jsonl", ".parquet"])
+@pytest.mark.parametrize(
+    ("name", "value", "kind"),
+    [
+        ("stars", "cinco", "a whole number"),
+        ("stars", 4.5, "a whole number"),
+        ("stars", True, "a whole number"),
+        ("stars", 2**40, "a whole number"),
+        ("review_body", ["a", "b"], "text"),
+        ("review_title", 1.5, "text"),
+        ("review_id", False, "text"),
+    ],
+)
+def test_a_value_that_does_not_fit(tmp_path, course_error, ending, name, value, kind):
+    write_corpus(tmp_path, ending, [row(**{name: value})])
+    with course_error(tmp_path / f"en_train{ending}", f"row 1: {name} is {value!r}, but {kind} belongs there"):
+        load_reviews("en", tmp_path)
+
+
+def test_another_encoding(tmp_path, course_error):
+    write_corpus(tmp_path, ".jsonl", [row("El niño")])
+    (tmp_path / "en_train.jsonl").write_bytes((tmp_path / "en_train.jsonl").read_text("utf-8").encode("latin-1"))
+    with course_error("en_train.jsonl is not in UTF-8: save it again"):
+        load_reviews("en", tmp_path)
+    body = pa.array([b"ni\xf1o"]).view(pa.string())
+    for split in SPLITS:
+        table = pa.Table.from_pylist([row()])
+        pq.write_table(
+            table.set_column(table.column_names.index("review_body"), "review_body", body),
+            tmp_path / f"es_{split}.parquet",
+        )
+    with course_error(tmp_path / "es_train.parquet", "cannot be read as parquet", "UTF8"):
+        load_reviews("es", tmp_path)
+
+
+def test_columns_in_place_of_rows(tmp_path, course_error):
+    for split in SPLITS:
+        pd.DataFrame([row(), row()]).to_json(tmp_path / f"en_{split}.json")
+    with course_error(tmp_path / "en_train.json", "not one row", "orient='records', lines=True"):
         load_reviews("en", tmp_path)
 
 

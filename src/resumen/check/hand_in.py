@@ -3,16 +3,17 @@
 import math
 import shutil
 import tempfile
-from collections.abc import Collection, Iterator
+from collections.abc import Callable, Collection, Iterable, Iterator
 from dataclasses import dataclass
 from importlib import import_module
 from pathlib import Path
 
 from resumen.check import notebook as lab
 from resumen.check.match import mend, stages_named
-from resumen.errors import CourseError
+from resumen.errors import CourseError, first_sentence
 from resumen.files import METRICS, PROJECT, read_json
 from resumen.notebooks import STUB, NotebookFailed, run_notebook
+from resumen.projects.common import is_number
 from resumen.setup import PROJECTS
 
 RERUN_TOLERANCE = 2.0
@@ -20,6 +21,9 @@ RERUN_TOLERANCE = 2.0
 
 LONGEST_CELL = 3600
 """Seconds that one cell of a project may take: a fine-tune on a busy machine is long."""
+
+SURPRISE = "A file holds something that no check foresaw"
+"""How the fault begins that stands for an error of ours."""
 
 SHOWN = 3
 """Faults of one kind that are told in full."""
@@ -77,13 +81,22 @@ def checklist(folder: Path, run: bool = False) -> list[Line]:
         files = (*project.FILES, *getattr(project, "ALSO", ()))
         checks.append((f"{PROJECT} runs from top to bottom", lambda: rerun(folder, files)))
     lines = [Line("all files are there", tuple(missing))]
-    for what, find in checks:
-        try:
-            faults = tuple(find())
-        except CourseError as error:
-            faults = (str(error),)
-        lines.append(Line(what, _short(faults)))
+    lines += [Line(what, _short(_told(find))) for what, find in checks]
     return lines
+
+
+def _told(find: Callable[[], Iterable[str]]) -> tuple[str, ...]:
+    """Return the faults that a check finds. Whatever it stumbles over is the last of them: a hand-in may hold anything."""
+    found = []
+    try:
+        for fault in find():
+            found.append(fault)
+    except CourseError as error:
+        found.append(str(error))
+    except Exception as error:
+        reason = first_sentence(f"{type(error).__name__}: {error}")
+        found.append(f"{SURPRISE} ({reason}): compare the files with those that {PROJECT} writes.")
+    return tuple(found)
 
 
 def _short(faults: tuple[str, ...]) -> tuple[str, ...]:
@@ -141,7 +154,7 @@ def _means(one, other, where: str = "") -> Iterator[tuple[str, float, float]]:
     """Yield (place, value, value) of every `mean` that two nested tables of scores have in common."""
     if isinstance(one, dict) and isinstance(other, dict):
         for name in one:
-            if name == "mean":
-                yield where, one[name], other.get(name, math.nan)
+            if name == "mean" and is_number(one[name]):
+                yield where, one[name], other[name] if is_number(other.get(name)) else math.nan
             else:
                 yield from _means(one[name], other.get(name), f"{where}.{name}".lstrip("."))

@@ -6,14 +6,17 @@ too, and `checks(folder)`, the lines of its checklist.
 
 import math
 import re
+import reprlib
+from collections import defaultdict
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 
 import pandas as pd
 
 from resumen.errors import first_sentence
-from resumen.files import METRICS, PREDICTIONS, PROJECT, read_csv, read_json, read_text, table_rows
+from resumen.files import METRICS, PREDICTIONS, PROJECT, TABLES, number_in, read_csv, read_json, read_text, table_rows
 
 WRITTEN = f"the last cell of {PROJECT} writes it."
 
@@ -51,9 +54,31 @@ class HandIn:
             if not isinstance(value, (int, float) if kind is float else kind) or (
                 isinstance(value, bool) != (kind is bool)
             ):
-                yield f"{METRICS}, settings.{name}: it says {value!r}, but {kind.__name__} belongs there."
+                yield f"{METRICS}, settings.{name}: it says {brief(value)}, but {kind.__name__} belongs there."
         if settings.get("quick"):
             yield f"{METRICS} comes from a quick run: unset RESUMEN_QUICK, restart, and run the whole notebook."
+
+
+def brief(value: object) -> str:
+    """Return a value as a sentence shows it: on one line, and not all of it if it is long."""
+    return _BRIEF.repr(value)
+
+
+_BRIEF = reprlib.Repr()
+_BRIEF.maxstring = _BRIEF.maxother = 80
+
+
+def same_text(one: str, other: str) -> bool:
+    """Say whether two texts are the same but for white space: spreadsheets and editors write line breaks in their own way."""
+    return one.split() == other.split()
+
+
+def is_number(value: object) -> bool:
+    """Say whether a value of a JSON file is a finite number that a float holds; True and False are none."""
+    try:
+        return not isinstance(value, bool) and isinstance(value, (int, float)) and math.isfinite(value)
+    except OverflowError:
+        return False
 
 
 def id_faults(name: str, ids: Sequence[str], expected: Collection[str], what: str = "the test split") -> Iterator[str]:
@@ -75,7 +100,7 @@ def figure_faults(stated, computed, where: str = "") -> Iterator[str]:
     place = f"{METRICS}, {where or 'top level'}"
     if isinstance(computed, dict):
         if not isinstance(stated, dict):
-            yield f"{place}: it says {stated!r}, but an object with {', '.join(computed)} belongs there."
+            yield f"{place}: it says {brief(stated)}, but an object with {', '.join(computed)} belongs there."
             return
         for name in computed:
             if name not in stated:
@@ -86,11 +111,10 @@ def figure_faults(stated, computed, where: str = "") -> Iterator[str]:
             if name not in computed:
                 yield f"{place}: {name!r} does not belong there: take it out."
     elif isinstance(computed, (int, float)) and not isinstance(computed, bool):
-        is_number = isinstance(stated, (int, float)) and not isinstance(stated, bool)
-        if not is_number or not math.isclose(stated, computed, rel_tol=0, abs_tol=TOLERANCE):
-            yield f"{place}: it says {stated!r}, but the predictions give {computed!r}."
+        if not is_number(stated) or not math.isclose(stated, computed, rel_tol=0, abs_tol=TOLERANCE):
+            yield f"{place}: it says {brief(stated)}, but the predictions give {computed!r}."
     elif stated != computed:
-        yield f"{place}: it says {stated!r}, but the predictions give {computed!r}."
+        yield f"{place}: it says {brief(stated)}, but the predictions give {brief(computed)}."
 
 
 def card_faults(path: Path, languages: Collection[str], means: dict[str, dict[str, float]]) -> Iterator[str]:
@@ -115,33 +139,122 @@ def card_faults(path: Path, languages: Collection[str], means: dict[str, dict[st
     for name in ("license", "base_model"):
         if not data.get(name):
             yield f"{path.name}: its front matter does not say `{name}`: add it."
-    named = data.get("language") or []
-    lacking = sorted(set(languages) - set([named] if isinstance(named, str) else named))
+    named = data.get("language")
+    named = {name for name in (named if isinstance(named, list) else [named]) if isinstance(name, str)}
+    lacking = sorted(set(languages) - named)
     if lacking:
         yield f"{path.name}: its front matter does not list the language {', '.join(lacking)}: add it."
     if not re.search(r"^#+ .*Limit", text, flags=re.MULTILINE):
         yield f"{path.name} has no heading with the word Limits: say what the model cannot do."
-    rows = {cells[0]: cells[1:] for cells in table_rows(text)}
+    rows = {_plain(cells[0]): list(map(_two_decimals, cells[1:])) for cells in table_rows(text)}
     for language, scores in means.items():
         expected = [f"{value:.2f}" for value in scores.values()]
-        if list(map(_two_decimals, rows.get(language, []))) != expected:
+        if rows.get(language) != expected:
             got = ", ".join(rows.get(language, [])) or "no such row"
             yield f"{path.name}, table of scores, row {language}: {got}; {METRICS} gives {', '.join(expected)}."
 
 
+def _plain(cell: str) -> str:
+    return cell.strip("*_` ")
+
+
 def _two_decimals(cell: str) -> str:
-    """Return a figure with two decimals: `DataFrame.to_markdown` writes 20.10 as 20.1."""
-    try:
-        return f"{float(cell):.2f}"
-    except ValueError:
-        return cell
+    """Return a figure with two decimals: `DataFrame.to_markdown` writes 20.10 as 20.1, and a Spanish hand 20,10."""
+    number = number_in(_plain(cell))
+    return cell if math.isnan(number) else f"{number:.2f}"
 
 
-NUMBER = re.compile(r"(?<![\w.])(\d+(?:,\d{3})*(?:\.\d+)?)(?!\.?\d)(\s?%)?")
+# A report and its figures
 
 
-def report_faults(path: Path, headings: Sequence[str], words: int, figures: Iterable[float]) -> Iterator[str]:
+@dataclass(frozen=True)
+class Figure:
+    """A figure of a hand-in, and what must be named beside it in a report: language, system and score, but not rougeL and all rows."""
+
+    where: str
+    value: float
+    names: frozenset[str]
+
+
+class Figures:
+    """The figures of a hand-in, to be found as a report prints them."""
+
+    def __init__(self, figures: Iterable[Figure]):
+        self.figures = tuple(figures)
+        self._printed: dict[tuple[int, bool], dict[float, list[Figure]]] = {}
+
+    def printed(self, number: str, is_percentage: bool) -> list[Figure]:
+        """Return those that are printed like this: with two decimals or more, or as the percentage that a share is."""
+        decimals = len(number.partition(".")[2])
+        if (decimals, is_percentage) not in self._printed:
+            table = self._printed[decimals, is_percentage] = defaultdict(list)
+            for figure in self.figures:
+                value = abs(figure.value)
+                table[round(value, max(decimals, 2))].append(figure)  # pandas leaves the last 0 of 20.10 out
+                if is_percentage and value <= 1:
+                    table[round(100 * value, decimals)].append(figure)
+        return self._printed[decimals, is_percentage].get(float(number), [])
+
+
+SPELT = {
+    "ca": r"catal[aà]n?|catalán",
+    "de": "german|alemán",
+    "en": "english|inglés",
+    "es": "spanish|español|castellano",
+    "fr": "french|francés",
+    "it": "italian|italiano",
+    "pt": "portuguese|portugués",
+    "lead1": r"lead[ -]?1|first sentence",
+    "lead3": r"lead[ -]?3|three sentences",
+    "prediction": "model|modelo|checkpoint|mt5-tiny",
+    "system_a": "system a|a",
+    "system_b": "system b|b",
+    "floor": "first sentence",
+    "ablation": "ablated|shuffled",
+    "rouge1": r"rouge-?1",
+    "rouge2": r"rouge-?2",
+    "rougeLsum": r"rouge-?lsum",
+    "losses": "loss|losses",
+    "p_value": r"p|p-value",
+    "validation": "validate|validated|validates",
+    "processes": "process",
+}
+"""Other spellings of the names in metrics.json, as regular expressions; case does not matter."""
+
+UNNAMED = set(
+    "scores comparisons leak people mean_score robustness settings facts truncated mean low high mean_difference with without drop score "
+    "kappas all rougeL n minus".split()
+)
+"""Parts of metrics.json that need no name beside a figure: they say how it is arranged, or are what a report speaks of anyway."""
+
+
+def figures_in(value, where: str = "", optional: Collection[str] = ()) -> Iterator[Figure]:
+    """Yield every number in a JSON value. A list is one name: its entries need no others.
+
+    Args:
+        value: what `metrics.json` holds.
+        where: the place that it stands in.
+        optional: names that nothing else can be taken for, besides `UNNAMED`.
+    """
+    if isinstance(value, dict):
+        for name, part in value.items():
+            yield from figures_in(part, f"{where}.{name}".lstrip("."), optional)
+    elif isinstance(value, list):
+        for part in value:
+            yield from figures_in(part, where, optional)
+    elif is_number(value):
+        parts = {part for part in re.split(r"[., ]+|(?<= )- ", where) if part.strip(" -0123456789")}
+        yield Figure(where, float(value), frozenset(parts - UNNAMED - set(optional)))
+
+
+NUMBER = re.compile(r"(?<![\w.])(\d+(?:,\d{3})*(?:\.\d+)?|\d+,\d\d)(?![.,]?\d)(\s?%)?")
+
+
+def report_faults(path: Path, headings: Sequence[str], words: int, figures: Iterable[Figure]) -> Iterator[str]:
     """Yield the faults of a report: headings, length, places left open, and decimals and percentages that no figure backs.
+
+    A figure backs a number that is printed as `Figures.printed` says, if its names stand beside the number: in the paragraph, or
+    in a table in its row, at the head of its column or in the first cell of all.
 
     Args:
         path: the report, in Markdown.
@@ -155,39 +268,48 @@ def report_faults(path: Path, headings: Sequence[str], words: int, figures: Iter
         if heading not in found:
             yield f"{path.name} lacks the section `## {heading}`: keep the headings of the template."
     for place in re.findall(r"\[\[.*?\]\]", text, flags=re.DOTALL):
-        yield f"{path.name}: {place!r} is still open: write your own text in its place."
+        yield f"{path.name}: {brief(place)} is still open: write your own text in its place."
     count = len(re.sub(r"^\|.*$", "", text, flags=re.MULTILINE).split())
     if count > words:
         yield f"{path.name} has {count} words without its tables: cut it to {words}."
-    values = [abs(float(value)) for value in figures]
-    plain = re.sub(r"^```.*?^```|`[^`\n]+`", "", text, flags=re.DOTALL | re.MULTILINE)
-    for paragraph in re.split(r"\n\s*\n", plain):
+    figures = Figures(figures)
+    for number, percent, context in quoted(text):
+        if fault := unbacked(number, percent, context, figures):
+            yield f"{path.name} says {number + percent!r}, {fault}, or give its source with a URL."
+
+
+def quoted(report: str) -> Iterator[tuple[str, str, str]]:
+    """Yield the decimals and percentages of a report that are not in code or beside a URL: (number, its percent sign, what is beside it)."""
+    for paragraph in re.split(r"\n\s*\n", re.sub(r"^```.*?^```", "", report, flags=re.DOTALL | re.MULTILINE)):
         if re.search(r"https?://", paragraph):
             continue
-        for match in NUMBER.finditer(paragraph):
-            number, percent = match[1], match[2]
-            if ("." in number or percent) and not _is_backed(number, bool(percent), values):
-                yield (
-                    f"{path.name} says {match[0]!r}, and no figure of this hand-in rounds to it: correct it, or give its "
-                    "source with a URL."
-                )
+        prose = "\n".join(line for line in paragraph.split("\n") if not line.lstrip().startswith("|"))
+        head, *rows = [*table_rows(paragraph)] or [[]]
+        cells = [
+            (cell, " | ".join([head[0], *head[place : place + 1], *row]))
+            for row in rows
+            for place, cell in enumerate(row)
+        ]
+        for part, context in [(prose, prose), *((cell, cell) for cell in head), *cells]:
+            for match in NUMBER.finditer(re.sub(r"`[^`\n]+`", "", part)):
+                number = match[1].replace(",", "." if re.fullmatch(r"\d+,\d\d", match[1]) else "")
+                if "." in number or match[2]:
+                    yield number, match[2] or "", context
 
 
-def _is_backed(number: str, is_percentage: bool, values: Sequence[float]) -> bool:
-    digits = len(number.partition(".")[2])
-    wanted = float(number.replace(",", ""))
-    near = 0.5 * 10**-digits + 1e-9
-    return any(
-        abs(value * scale - wanted) <= near for value in values for scale in ((1, 100) if is_percentage else (1,))
-    )
+def unbacked(number: str, percent: str, context: str, figures: Figures) -> str:
+    """Return why no figure backs a number, and what to do, as the middle of a sentence; "" if one does."""
+    alike = figures.printed(number, bool(percent))
+    if not alike:
+        return f"and no figure of this hand-in is printed so: copy it from {TABLES}, with two decimals"
+    lacking = {figure: sorted(name for name in figure.names if not is_named(name, context)) for figure in alike}
+    figure = min(alike, key=lambda one: len(lacking[one]))
+    if not lacking[figure]:
+        return ""
+    return f"which is not a figure of what is named beside it: correct it, name {' and '.join(lacking[figure])} there if you mean {figure.where}"
 
 
-def figures_in(value) -> Iterator[float]:
-    """Yield every number in a JSON value."""
-    if isinstance(value, dict):
-        value = list(value.values())
-    if isinstance(value, list):
-        for one in value:
-            yield from figures_in(one)
-    elif isinstance(value, (int, float)) and not isinstance(value, bool):
-        yield value
+def is_named(name: str, text: str) -> bool:
+    """Say whether a text has a name of metrics.json, in one of its spellings."""
+    spelt = "|".join([re.escape(name).replace("_", "[ _-]"), *([SPELT[name]] if name in SPELT else [])])
+    return bool(re.search(rf"(?<!\w)(?:{spelt})s?(?!\w)", text, flags=re.IGNORECASE))

@@ -96,11 +96,11 @@ def load_quiz(path: str | Path) -> Quiz:
         CourseError: if the file cannot be read or does not have the form of a quiz.
     """
     try:
-        data = yaml.safe_load(Path(path).read_text(encoding="utf-8"))
+        data = yaml.safe_load(Path(path).read_text(encoding="utf-8-sig"))
         return Quiz(data["stage"], data["title"], tuple(_question(entry) for entry in data["questions"]))
     except OSError as error:
         raise CourseError(f"{path} cannot be read: {error.strerror}.") from None
-    except (yaml.YAMLError, UnicodeDecodeError, KeyError, TypeError, AttributeError):
+    except (yaml.YAMLError, KeyError, TypeError, AttributeError, ValueError, RecursionError):
         raise CourseError(
             f"{path} does not have the form of a quiz: `resumen quiz check {path}` says what is wrong."
         ) from None

@@ -6,7 +6,9 @@ Keys that can be computed are computed: this runs the Python in the file's `code
 import contextlib
 import io
 import json
+import math
 import re
+import reprlib
 import warnings
 from collections import Counter, defaultdict
 from collections.abc import Iterator
@@ -16,7 +18,7 @@ from pathlib import Path
 import yaml
 from jsonschema import Draft202012Validator
 
-from resumen.errors import CourseError
+from resumen.errors import CourseError, first_sentence
 from resumen.quiz import LANGUAGES, Question, Quiz, load_quiz
 from resumen.quiz.answers import near
 from resumen.setup import STAGES
@@ -38,29 +40,75 @@ def faults(path: str | Path) -> list[str]:
     is not checked further. This runs the Python in the file.
     """
     path = Path(path)
-    try:
-        text = path.read_text(encoding="utf-8")
-        tree = yaml.compose(text, Loader=yaml.SafeLoader)
-        data = yaml.safe_load(text)
-    except OSError as error:
-        return [f"{path}: cannot be read: {error.strerror}."]
-    except UnicodeDecodeError as error:
-        line = error.object.count(b"\n", 0, error.start) + 1
-        return [f"{path}:{line}: this is not UTF-8: save the file in that encoding."]
-    except yaml.MarkedYAMLError as error:
-        said = "; ".join(part for part in (error.context, error.problem) if part)
-        return [f"{path}:{(error.problem_mark or error.context_mark).line + 1}: this is not YAML: {said}."]
-    except yaml.reader.ReaderError as error:
-        line = text.count("\n", 0, error.position) + 1
-        return [f"{path}:{line}: this is not YAML: the character {error.character:#x} is not allowed."]
-    if tree is None:
-        return [f"{path}:1: the file is empty."]
-    found = [(mark.line, f"`{key}` is given twice: the second one would win.") for key, mark in _repeated_keys(tree)]
-    found += [(_line(tree, where), sentence) for where, sentence in _form_faults(data)]
+    found, tree = _form(path)
     if not found:
         quiz = load_quiz(path)
         found = [(_line(tree, where), sentence) for where, sentence in _content_faults(quiz, path)]
-    return [f"{path}:{line + 1}: {sentence}" for line, sentence in sorted(found, key=lambda fault: fault[0])]
+    return _sentences(path, found)
+
+
+def form_faults(path: str | Path) -> list[str]:
+    """Return what keeps a file from being a quiz at all, as `faults` does. It runs nothing."""
+    path = Path(path)
+    return _sentences(path, _form(path)[0])
+
+
+def _sentences(path: Path, found: list[tuple[int | None, str]]) -> list[str]:
+    found = sorted(found, key=lambda fault: fault[0] or 0)
+    return [f"{path}: {sentence}" if line is None else f"{path}:{line + 1}: {sentence}" for line, sentence in found]
+
+
+def _form(path: Path) -> tuple[list[tuple[int | None, str]], yaml.Node | None]:
+    """Return the faults in the form of a file, as (line from 0, sentence), and the nodes of its YAML."""
+    try:
+        text = path.read_text(encoding="utf-8-sig")
+        tree = yaml.compose(text, Loader=yaml.SafeLoader)
+        if tree is None:
+            return [(0, "the file is empty.")], None
+        for mark in _loops(tree, ()):
+            return [(mark.line, "an anchor (&) holds itself (*): write out what belongs there.")], None
+        data = yaml.safe_load(text)
+    except OSError as error:
+        return [(None, f"cannot be read: {error.strerror}.")], None
+    except UnicodeDecodeError as error:
+        return [(error.object.count(b"\n", 0, error.start), "this is not UTF-8: save the file in that encoding.")], None
+    except yaml.MarkedYAMLError as error:
+        said = "; ".join(part for part in (error.context, error.problem) if part)
+        return [((error.problem_mark or error.context_mark).line, f"this is not YAML: {said}.")], None
+    except yaml.reader.ReaderError as error:
+        line = text.count("\n", 0, error.position)
+        return [(line, f"this is not YAML: the character {error.character:#x} is not allowed.")], None
+    except (ValueError, RecursionError) as error:  # 2021-13-45, a number of 5,000 digits, brackets without end
+        return [(0, f"this is not YAML that can be read: {first_sentence(str(error))}.")], None
+    found = [(mark.line, f"`{key}` is given twice: the second one would win.") for key, mark in _repeated_keys(tree)]
+    found += [(_line(tree, where), sentence) for where, sentence in _form_faults(data)]
+    found += [(_line(tree, where), sentence) for where, sentence in _endless_numbers(data, ())]
+    return found, tree
+
+
+def _loops(node: yaml.Node, above: tuple[yaml.Node, ...]) -> Iterator[yaml.Mark]:
+    """Yield where a node lies in itself, or so deep that nobody wrote it."""
+    if any(node is one for one in above) or len(above) > 50:
+        yield node.start_mark
+        return
+    if isinstance(node, yaml.CollectionNode):
+        for entry in node.value:
+            for part in entry if isinstance(entry, tuple) else (entry,):
+                yield from _loops(part, (*above, node))
+
+
+def _endless_numbers(value: object, where: tuple) -> Iterator[Fault]:
+    """Find numbers that no float holds: .inf, .nan, a 1 with 400 zeros."""
+    if isinstance(value, (dict, list)):
+        for key, part in value.items() if isinstance(value, dict) else enumerate(value):
+            yield from _endless_numbers(part, (*where, key))
+    elif isinstance(value, (int, float)) and not isinstance(value, bool):
+        try:
+            finite = math.isfinite(value)
+        except OverflowError:
+            finite = False
+        if not finite:
+            yield where, f"{reprlib.repr(value)} is no number to compare with: write one below 1e308."
 
 
 def computed_key(question: Question) -> object:

@@ -7,6 +7,7 @@ its own syntax. What a format cannot hold is said in quizzes/README.md.
 import json
 import re
 from dataclasses import replace
+from decimal import Decimal
 from html import escape
 from textwrap import indent
 
@@ -122,7 +123,8 @@ def _gift_answers(question: Question, language: str) -> list[str]:
         numbers = [("", question.answer, question.reason)]
         numbers += [("%0%", mistake.value, mistake.reason) for mistake in question.mistakes]
         return [
-            f"={worth}{value}:{question.tolerance}#{_gift(_html(reason[language]))}" for worth, value, reason in numbers
+            f"={worth}{_digits(value)}:{_digits(question.tolerance)}#{_gift(_html(reason[language]))}"
+            for worth, value, reason in numbers
         ]
     share = f"{100 / sum(choice.right for choice in question.choices):.5f}".rstrip("0").rstrip(".")
     marks = {"single": ("=", "~"), "multiple": (f"~%{share}%", f"~%-{share}%")}[question.type]
@@ -145,15 +147,17 @@ def _qti_answers(question: Question, language: str) -> list[str]:
     if question.type == "numeric":
         low, high = question.answer - question.tolerance, question.answer + question.tolerance
         mistakes = "\n".join(
-            f"<p>{mistake.value}:</p>\n{_html(mistake.reason[language])}" for mistake in question.mistakes
+            f"<p>{_digits(mistake.value)}:</p>\n{_html(mistake.reason[language])}" for mistake in question.mistakes
         )
         return [
             _qti("+ ", _html(question.reason[language])),
             _qti("- ", mistakes),
-            # text2qti takes no number near 0: then the answer is compared as text.
-            f"= {question.answer} +- {question.tolerance}"
-            if min(abs(low), abs(high)) >= 1e-4
-            else f"* {question.answer}",
+            # text2qti takes no number near 0, of which Canvas keeps four decimals: then the answer is compared as text.
+            *(
+                [f"= {_digits(question.answer)} +- {_digits(question.tolerance)}"]
+                if min(abs(low), abs(high)) >= 1e-4
+                else [f"* {text}" for text in _spellings(question.answer)]
+            ),
         ]
     lines = []
     for letter, choice in zip("abcde", question.choices, strict=False):
@@ -163,6 +167,27 @@ def _qti_answers(question: Question, language: str) -> list[str]:
             _qti("... ", _html(choice.reason[language])),
         ]
     return lines
+
+
+def _digits(number: float) -> str:
+    """Return a number in digits, without an exponent: 0.00005 and not 5e-05, which not every reader of GIFT knows."""
+    return format(Decimal(repr(number)), "f")
+
+
+def _spellings(number: float) -> list[str]:
+    """Return a number near 0 as students write it, digits first: 0.00005, 0,00005, .00005, 5e-5, 5E-5, 5e-05."""
+    digits = _digits(number)
+    texts = [digits, digits.replace(".", ",")]
+    if number:
+        sign, exponent = "-" * (number < 0), f"{abs(number):e}".split("e")[1]
+        mantissa = _digits(float(Decimal(repr(abs(number))).scaleb(-int(exponent)))).removesuffix(".0")
+        texts += [
+            digits.replace("0.", ".", 1),
+            *(f"{sign}{mantissa}{e}" for e in (f"e{int(exponent)}", f"E{int(exponent)}", f"e{exponent}")),
+        ]
+    else:
+        texts += ["0", "0.0", "0,0"]
+    return list(dict.fromkeys(texts))
 
 
 def _qti(mark: str, html: str) -> str:
@@ -186,7 +211,8 @@ def _jupyterquiz_answers(question: Question, language: str) -> list[dict]:
     answers = []
     for value, reason, right in numbers:
         # jupyterquiz leaves the upper end of a range out.
-        low, high = round(value - question.tolerance, 9), round(value + question.tolerance + 1e-9, 9)
+        edge = 1e-9 * max(abs(value), question.tolerance)
+        low, high = (float(f"{end:.15g}") for end in (value - question.tolerance, value + question.tolerance + edge))
         where = {"range": [low, high]} if question.tolerance else {"value": value}
         answers.append({**where, "correct": right, "feedback": _jupyterquiz(_html(reason[language]))})
     return [*answers, {"type": "default", "feedback": OTHER_NUMBER[language]}]

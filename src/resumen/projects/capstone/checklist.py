@@ -1,5 +1,6 @@
 """The checklist of the capstone."""
 
+import warnings
 from collections.abc import Iterator
 from functools import cached_property
 from pathlib import Path
@@ -7,14 +8,15 @@ from pathlib import Path
 import pandas as pd
 
 from resumen.errors import CourseError
-from resumen.files import DATA_CARD, DEMO, METRICS, MODEL_CARD, PREDICTIONS, PROJECT, REPORT, read_csv, read_text
+from resumen.files import DATA_CARD, DEMO, METRICS, MODEL_CARD, PREDICTIONS, PROJECT, REPORT, read_text
 from resumen.projects import common
 from resumen.projects.capstone import hand_in
+from resumen.projects.capstone.contract import COLUMNS as CORPUS_COLUMNS
 from resumen.projects.capstone.contract import REFUSED, check_corpus, read_corpus
 from resumen.projects.capstone.hand_in import COLUMNS, RATED, SYSTEMS, process_faults
 from resumen.projects.capstone.raters import KEY, RATERS, is_simulated, read_ratings, sheet_name
 from resumen.projects.capstone.robustness import STRESSES
-from resumen.projects.common import WRITTEN, Check
+from resumen.projects.common import WRITTEN, Check, same_text
 
 BY_RATER = f"{PROJECT} writes it blank, and a rater fills it."
 
@@ -82,20 +84,22 @@ class HandIn(common.HandIn):
                 yield f"{line.name}: {line.what}: {line.remedy}."
 
     def prediction_faults(self) -> Iterator[str]:
+        if not self.corpus[list(CORPUS_COLUMNS)].map(lambda value: isinstance(value, str)).all(axis=None):
+            raise CourseError(f"Not checked: the corpus, which {PREDICTIONS} must follow, has values that are no text.")
         test = self.corpus[self.corpus["split"] == "test"].drop_duplicates("id").set_index("id")
         table = self.predictions
         yield from common.id_faults(PREDICTIONS, table["id"], set(test.index))
         for row in table[table["id"].isin(test.index)].itertuples():
             for name in ("language", "reference"):
-                if getattr(row, name) != test.loc[row.id, name]:
+                if not same_text(getattr(row, name), test.at[row.id, name]):
                     yield f"{PREDICTIONS}, id {row.id!r}: its {name} is not that of the corpus: {WRITTEN}"
         for name in SYSTEMS:
             if len(table) and (table[name].str.strip() == "").all():
                 yield f"{PREDICTIONS}: the column {name} is empty in every row: did the system write anything?"
 
     def sheet_faults(self) -> Iterator[str]:
-        ratings, texts = self.ratings, self.predictions.drop_duplicates("id").set_index("id")
-        unknown = sorted(set(ratings["id"]) - set(texts.index))
+        ratings, texts = self.ratings, self.predictions.drop_duplicates("id").set_index("id").to_dict("index")
+        unknown = sorted(set(ratings["id"]) - set(texts))
         if unknown:
             yield f"{KEY}: the id {unknown[0]!r} is not in {PREDICTIONS}: rate outputs of this hand-in."
             return
@@ -105,14 +109,11 @@ class HandIn(common.HandIn):
         if set(ratings["system"]) != set(RATED):
             yield f"{KEY}: the systems are {', '.join(sorted(set(ratings['system'])))}, but {' and '.join(RATED)} are rated."
             return
-        key = read_csv(self.folder / KEY, ("rater", "item", "id", "system_1", "system_2"))
-        for rater in RATERS:
-            columns = ("item", "language", "source", "output_1", "output_2", "score_1", "score_2", "note")
-            sheet = read_csv(self.folder / sheet_name(rater), columns)
-            for row in sheet.merge(key[key["rater"] == rater], on="item").itertuples():
-                for shown, system in ((row.output_1, row.system_1), (row.output_2, row.system_2)):
-                    if shown != texts.loc[row.id, system]:
-                        yield f"{sheet_name(rater)}, item {row.item}: it shows another text than {system} in {PREDICTIONS}."
+        for row in ratings.itertuples():
+            if not same_text(row.output, texts[row.id][row.system]):
+                yield (
+                    f"{sheet_name(row.rater)}, item {row.item}: it shows another text than {row.system} in {PREDICTIONS}."
+                )
 
     def metric_faults(self) -> Iterator[str]:
         metrics = self.metrics
@@ -135,7 +136,11 @@ class HandIn(common.HandIn):
                 yield f"{METRICS}, robustness.{kind}: it does not say whether what must hold held: {WRITTEN}"
 
     def report_faults(self) -> Iterator[str]:
-        return common.report_faults(self.folder / REPORT, HEADINGS, WORDS, common.figures_in(self.metrics))
+        # A corpus of one part, or in one language, needs no name for it beside each figure.
+        rows = [where.split(", ") for where in self.metrics.get("scores", {})]
+        alone = {names.pop() for names in map(set, zip(*rows, strict=False)) if len(names) == 1}
+        figures = common.figures_in(self.metrics, optional=alone)
+        return common.report_faults(self.folder / REPORT, HEADINGS, WORDS, figures)
 
     def card_faults(self) -> Iterator[str]:
         return common.card_faults(
@@ -149,6 +154,12 @@ class HandIn(common.HandIn):
 
     def demo_faults(self) -> Iterator[str]:
         try:
-            compile(read_text(self.folder / DEMO), DEMO, "exec")
+            with warnings.catch_warnings():
+                warnings.simplefilter("ignore")
+                compile(read_text(self.folder / DEMO), DEMO, "exec")
         except SyntaxError as error:
-            yield f"{DEMO}, line {error.lineno}: {error.msg}."
+            yield f"{DEMO}, line {error.lineno or 1}: {error.msg}."
+        except (MemoryError, RecursionError, ValueError) as error:  # CourseError is a ValueError
+            yield (
+                str(error) if isinstance(error, CourseError) else f"{DEMO} is no Python that can be compiled: {error}."
+            )

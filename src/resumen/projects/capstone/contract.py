@@ -9,7 +9,8 @@ from pathlib import Path
 import pandas as pd
 
 from resumen.corpus import SPLITS, normalized_body
-from resumen.errors import CourseError, first_sentence
+from resumen.errors import CourseError
+from resumen.files import read_parquet, read_rows
 from resumen.profiles import DATA
 from resumen.text import STOP_WORDS, count_stop_words
 
@@ -66,16 +67,13 @@ def read_corpus(paths: Sequence[str | Path]) -> pd.DataFrame:
             raise CourseError(f"{path} is neither .jsonl nor .parquet: save your corpus as one of them.")
         if not path.is_file():
             raise CourseError(f"{path} not found: name your corpus, such as capstone/capstone/my-folder/corpus.jsonl.")
-        try:
-            # dtype=False: pandas would turn an id such as "007" into the number 7.
-            frame = (
-                pd.read_json(path, lines=True, dtype=False, convert_dates=False, encoding="utf-8")
-                if path.suffix == ".jsonl"
-                else pd.read_parquet(path)
-            )
-        except Exception as error:  # pandas and pyarrow raise many types for a file that is not what its name says
-            reason = first_sentence(str(error))
-            raise CourseError(f"{path} cannot be read as {path.suffix} ({reason}): save the file again.") from None
+        # Ours and not pandas' reader of JSON: that one turns the id "007" into 7, and columns in place of rows into one row.
+        if path.suffix == ".jsonl":
+            frame = pd.DataFrame(read_rows(path))
+        else:
+            frame = read_parquet(path).to_pandas(ignore_metadata=True)
+        kinds = {name: object for name, kind in frame.dtypes.items() if isinstance(kind, pd.CategoricalDtype)}
+        frame = frame.astype(kinds)
         missing = [name for name in COLUMNS if name not in frame.columns]
         if missing:
             found = ", ".join(map(str, frame.columns)) or "none"

@@ -10,6 +10,7 @@ import pandas as pd
 from resumen.files import METRICS, markdown_table, read_csv
 from resumen.metrics import ROUGES, mean_interval, paired_bootstrap, score_examples
 from resumen.projects.capstone.raters import KEY, RATERS, SIMULATED, agreement, mean_scores, sheet_name
+from resumen.projects.common import brief, is_number
 
 SYSTEMS = ("floor", "system_a", "system_b", "ablation")
 COLUMNS = ("id", "language", "part", "reference", *SYSTEMS)
@@ -86,20 +87,26 @@ def decision(metrics: dict, where: str, pair: str = "system_b - system_a", rouge
     return f"{where}: no evidence of a difference between {one} and {other} ({interval})."
 
 
-def process_faults(processes: dict) -> Iterator[str]:
+def process_faults(processes: object) -> Iterator[str]:
     """Yield what is wrong with the two scores: not of 1 and 2 processes, or not the same."""
-    if sorted(processes) != ["1", "2"]:
-        yield f"{METRICS}, processes: it has {', '.join(sorted(processes)) or 'nothing'}, but 1 and 2 belong there."
+    if not isinstance(processes, dict) or set(processes) != {"1", "2"}:
+        found = ", ".join(sorted(processes)) if isinstance(processes, dict) else brief(processes)
+        yield f"{METRICS}, processes: it has {found or 'nothing'}, but 1 and 2 belong there."
         return
+    for number, scores in processes.items():
+        if not isinstance(scores, dict) or not all(isinstance(row, dict) for row in scores.values()):
+            yield f"{METRICS}, processes.{number}: it says {brief(scores)}, but the scores of each language belong there."
+            return
     one, two = processes["1"], processes["2"]
-    if set(one) != set(two):
+    if set(one) != set(two) or not one:
         yield f"{METRICS}, processes: the two do not have the same languages: score the same test split."
         return
     for language in one:
-        for name, value in one[language].items():
-            if not abs(value - two[language].get(name, float("nan"))) <= SAME:
+        for name in dict.fromkeys((*ROUGES, *one[language], *two[language])):
+            first, second = (scores[language].get(name) for scores in (one, two))
+            if not (is_number(first) and is_number(second) and abs(first - second) <= SAME):
                 yield (
-                    f"{METRICS}, processes, {language} {name}: {value} on one process, {two[language].get(name)} on two: "
+                    f"{METRICS}, processes, {language} {name}: {brief(first)} on one process, {brief(second)} on two: "
                     "do all rows count once?"
                 )
 
@@ -111,7 +118,7 @@ def card_means(metrics: dict) -> dict[str, dict[str, float]]:
             where: {rouge: float(row["system_b"][rouge]["mean"]) for rouge in ROUGES}
             for where, row in metrics["scores"].items()
         }
-    except (KeyError, TypeError, ValueError, AttributeError):
+    except (KeyError, TypeError, ValueError, AttributeError, OverflowError):
         return {}  # the line on metrics.json says so
 
 

@@ -19,7 +19,7 @@ from rich.console import Console
 from rich.table import Table
 
 from resumen.errors import CourseError
-from resumen.files import read_csv
+from resumen.files import number_in, read_csv
 from resumen.profiles import SEED
 
 ITEMS = 50
@@ -149,7 +149,8 @@ def write_kit(folder: Path, items: pd.DataFrame, outputs: Mapping[str, Sequence[
 def is_simulated(folder: Path) -> bool:
     """Say whether a program, not a person, filled one of the sheets in `folder`."""
     sheets = [folder / sheet_name(rater) for rater in RATERS]
-    return any(SIMULATED in sheet.read_text(encoding="utf-8", errors="replace") for sheet in sheets if sheet.is_file())
+    # In UTF-16, which spreadsheets may write, every second byte of the word is 0.
+    return any(SIMULATED.encode() in sheet.read_bytes().replace(b"\0", b"") for sheet in sheets if sheet.is_file())
 
 
 def has_own_sheets(folder: Path) -> bool:
@@ -164,34 +165,68 @@ def are_full(folder: Path) -> bool:
 
 
 def read_ratings(folder: Path) -> pd.DataFrame:
-    """Open the key: return one row per rater and output, columns rater, id, language, system and score.
+    """Open the key: return one row per rater and output, columns rater, item, id, language, system, output and score.
 
     Raises:
         CourseError: if a file is missing, a score is none of `SCALE`, or sheets and key do not belong together.
     """
     key = read_csv(folder / KEY, ("rater", "item", "id"), more=True)
+    numbers = [name.removeprefix("system_") for name in key.columns if name.startswith("system_")]
+    if not numbers:
+        raise CourseError(f"{folder / KEY} names no system: give back the key that was written with the sheets.")
     ratings = []
     for rater in RATERS:
         path = folder / sheet_name(rater)
-        sheet, mine = read_csv(path, ("item", "language"), more=True), key[key["rater"] == rater]
+        sheet = read_csv(
+            path, ("item", "language", *(f"{what}_{n}" for n in numbers for what in ("output", "score"))), more=True
+        )
+        sheet, mine = (
+            part.assign(item=part["item"].map(_whole)) for part in (sheet, key[key["rater"].str.strip() == rater])
+        )
+        for where, items in ((path, sheet["item"]), (folder / KEY, mine["item"])):
+            if items.duplicated().any():
+                raise CourseError(
+                    f"{where} has the item {items[items.duplicated()].iloc[0]} twice: keep each of them once."
+                )
         if sorted(sheet["item"]) != sorted(mine["item"]):
             raise CourseError(f"{path} does not have the items of the key: give back the sheet that belongs to it.")
-        merged = sheet.merge(mine, on="item")
-        systems = [name.removeprefix("system_") for name in key.columns if name.startswith("system_")]
-        for row in merged.to_dict("records"):
-            for number in systems:
-                score = row.get(f"score_{number}", "").strip()
+        for row in sheet.merge(
+            mine[["item", "id", *(f"system_{n}" for n in numbers)]], on="item", suffixes=("_shown", "")
+        ).to_dict("records"):
+            for number in numbers:
+                score = _whole(row[f"score_{number}"])
                 if score not in map(str, SCALE):
                     raise CourseError(
-                        f"{path}, item {row['item']}: score_{number} is {score!r}, but a score is one of "
+                        f"{path}, item {row['item']}: score_{number} is {row[f'score_{number}'].strip()!r}, but a score is one of "
                         f"{', '.join(map(str, SCALE))}: rate it."
                     )
-                ratings.append((rater, row["id"], row["language"], row[f"system_{number}"], int(score)))
-    frame = pd.DataFrame(ratings, columns=["rater", "id", "language", "system", "score"])
-    rated = [set(frame.loc[frame["rater"] == rater, "id"]) for rater in RATERS]
+                output = row[f"output_{number}"]
+                ratings.append(
+                    (rater, row["item"], row["id"], row["language"], row[f"system_{number}"], output, int(score))
+                )
+    frame = pd.DataFrame(ratings, columns=["rater", "item", "id", "language", "system", "output", "score"])
+    if not len(frame):
+        raise CourseError(
+            f"{folder / KEY} has no item of the raters {' and '.join(RATERS)}: write the sheets once more."
+        )
+    what = ["id", "language", "system"]
+    again = frame[frame.duplicated(["rater", *what])]
+    if len(again):
+        one = again.iloc[0]
+        raise CourseError(
+            f"{folder / KEY}, item {one['item']}: the id {one['id']!r} is rated twice by {one['rater']}: keep one of them."
+        )
+    rated = [set(map(tuple, frame.loc[frame["rater"] == rater, what].to_numpy())) for rater in RATERS]
     if rated[0] != rated[1]:
-        raise CourseError(f"{folder}: the two raters did not rate the same items: write both sheets with one call.")
+        one = ", ".join(min(rated[0] ^ rated[1]))
+        raise CourseError(f"{folder}: only one of the raters rated {one}: write both sheets with one call.")
     return frame
+
+
+def _whole(cell: str) -> str:
+    """Return a whole number without its decimals: a spreadsheet or pandas may write 3 as 3.0, or 3,0. Another text stays as it is."""
+    number = number_in(cell)
+    return str(int(number)) if number.is_integer() else cell.strip()
 
 
 def kappa(first: Sequence, second: Sequence, categories: Sequence, weights: str | None = None) -> float:

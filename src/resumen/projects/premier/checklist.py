@@ -11,7 +11,7 @@ from resumen.corpus import LANGUAGES
 from resumen.files import METRICS, MODEL_CARD, PREDICTIONS, PROJECT, REPORT, read_csv
 from resumen.profiles import SEED
 from resumen.projects import common
-from resumen.projects.common import WRITTEN, Check
+from resumen.projects.common import WRITTEN, Check, Figure, brief, same_text
 from resumen.projects.premier import hand_in, tasks
 from resumen.projects.premier.hand_in import ERROR_SHEET, LABELS
 
@@ -86,10 +86,11 @@ class HandIn(common.HandIn):
         known = table[table["id"].isin(truth.index)].drop_duplicates("id").set_index("id")
         for name in GIVEN:
             expected = truth.loc[known.index, name].astype(str)
-            for one in known.index[known[name] != expected]:
+            said = known[name].map(_as_python) if name == "held_out_by_both" else known[name]
+            for one in known.index[[not same_text(*pair) for pair in zip(said, expected, strict=True)]]:
                 yield (
-                    f"{PREDICTIONS}, id {one!r}, column {name}: it says {known.at[one, name][:60]!r}, but the corpus gives "
-                    f"{expected[one][:60]!r}: {WRITTEN}"
+                    f"{PREDICTIONS}, id {one!r}, column {name}: it says {brief(known.at[one, name])}, but the corpus gives "
+                    f"{brief(expected[one])}: {WRITTEN}"
                 )
         if len(table) and (table["prediction"].str.strip() == "").all():
             yield f"{PREDICTIONS}: the column prediction is empty in every row: did the model write anything?"
@@ -109,8 +110,9 @@ class HandIn(common.HandIn):
         if set(table["id"]) != set(truth.index) or table["id"].duplicated().any():
             yield f"Not checked: {PREDICTIONS} does not hold every test row once."
             return
+        given = {name: truth.loc[table["id"], name].to_numpy() for name in GIVEN}  # its own line says where they differ
         computed = hand_in.build_metrics(
-            table.assign(held_out_by_both=table["held_out_by_both"] == "True"),
+            table.assign(**given),
             self.metrics.get("settings"),
             facts,
             self.metrics.get("losses") if isinstance(self.metrics.get("losses"), list) else [],
@@ -129,23 +131,29 @@ class HandIn(common.HandIn):
             where = f"{ERROR_SHEET}, id {row.id!r}"
             if row.id in drawn.index:
                 for name in ("language", "source", "reference"):
-                    if getattr(row, name) != drawn.at[row.id, name]:
+                    if not same_text(getattr(row, name), drawn.at[row.id, name]):
                         yield f"{where}: its {name} is not that of the corpus: copy it back."
-            if row.id in written and row.prediction != written[row.id]:
-                yield f"{where}: its prediction is not that of {PREDICTIONS}: {row.prediction!r}, {written[row.id]!r}."
-            if row.label == "":
+            if row.id in written and not same_text(row.prediction, written[row.id]):
+                yield (
+                    f"{where}: its prediction is not that of {PREDICTIONS}: {brief(row.prediction)}, {brief(written[row.id])}."
+                )
+            label = row.label.strip()
+            if label == "":
                 yield f"{where} has no label: read it and give it one of {', '.join(LABELS)}."
-            elif row.label not in LABELS:
-                yield f"{where}: the label {row.label!r} is not in the taxonomy: choose one of {', '.join(LABELS)}."
+            elif label not in LABELS:
+                yield f"{where}: the label {brief(label)} is not in the taxonomy: choose one of {', '.join(LABELS)}."
             if row.note.strip() == "":
-                yield f"{where} has no note: say in a few words what makes it {row.label or 'so'}."
+                yield f"{where} has no note: say in a few words what makes it {label or 'so'}."
 
     def report_faults(self) -> Iterator[str]:
-        counts = self.sheet.groupby(["language", "label"]).size()
-        labelled = [*self.sheet["label"].value_counts(), *counts]
-        shares = [count / tasks.SHEET_ROWS for count in labelled]
-        shares += [count / (tasks.SHEET_ROWS / len(LANGUAGES)) for count in counts]
-        figures = [*common.figures_in(self.metrics), *labelled, *shares, *tasks.SHARES.values(), 0.95]
+        labels = self.sheet["label"].str.strip()
+        figures = [*common.figures_in(self.metrics), common.Figure("the level of the intervals", 0.95, frozenset())]
+        figures += [Figure(f"the share of {name}", share, frozenset({name})) for name, share in tasks.SHARES.items()]
+        for label, count in labels.value_counts().items():
+            figures.append(Figure(f"the share of {label}", count / tasks.SHEET_ROWS, frozenset({label})))
+        for (language, label), count in labels.groupby([self.sheet["language"], labels]).size().items():
+            share = count / (tasks.SHEET_ROWS / len(LANGUAGES))
+            figures.append(Figure(f"the share of {label} in {language}", share, frozenset({label, language})))
         yield from common.report_faults(self.folder / REPORT, HEADINGS, WORDS, figures)
 
     def card_faults(self) -> Iterator[str]:
@@ -154,6 +162,11 @@ class HandIn(common.HandIn):
                 language: {name: float(value["mean"]) for name, value in systems["prediction"].items()}
                 for language, systems in self.metrics["scores"].items()
             }
-        except (KeyError, TypeError, ValueError, AttributeError):
+        except (KeyError, TypeError, ValueError, AttributeError, OverflowError):
             means = {}  # the line on metrics.json says so
         return common.card_faults(self.folder / MODEL_CARD, LANGUAGES, means)
+
+
+def _as_python(cell: str) -> str:
+    """Return True or False as Python writes them; spreadsheets write TRUE, and VERDADERO in Spanish."""
+    return {"true": "True", "verdadero": "True", "false": "False", "falso": "False"}.get(cell.strip().lower(), cell)
