@@ -114,17 +114,14 @@ def _work(line: Connection, work: Work, environment: dict[str, str]) -> None:
         from resumen.instructor.sandbox import die_with_parent
 
         die_with_parent(os.getppid())
-    while True:
-        try:
-            job = line.recv()
-        except EOFError:
-            return
-        try:
-            work(job)
-        except Exception as error:
-            line.send(failure_of(error))
-        else:
-            line.send(None)
+    with contextlib.suppress(EOFError, OSError):  # whoever gives the jobs is gone: so is this process, without a word
+        while True:
+            job, failure = line.recv(), None
+            try:
+                work(job)
+            except Exception as error:
+                failure = failure_of(error)
+            line.send(failure)
 
 
 # A cluster ------------------------------------------------------------------------------------------------------------
