@@ -3,7 +3,6 @@
 import json
 import math
 import random
-import re
 import threading
 from collections import Counter, OrderedDict, defaultdict, namedtuple
 from decimal import Decimal
