@@ -376,14 +376,14 @@ def _listen(path: str) -> socket.socket:
 def read_files(folder: str, policy: Policy) -> dict[str, bytes]:
     """Return what lies beside a notebook, for its copy in the sandbox: {name: content}.
 
-    Notebooks stay outside, since they hold hidden tests; so do hidden files, and links.
+    Notebooks stay outside, since they hold hidden tests; so do hidden files, links, and this package, which is answers.
     """
-    files, total = {}, 0
+    files, total, package = {}, 0, Path(__file__).resolve().parents[1]
     for path in sorted(Path(folder).rglob("*")):
         name = path.relative_to(folder)
         if path.suffix == ".ipynb" or path.is_symlink() or not path.is_file():
             continue
-        if any(part.startswith(".") for part in name.parts):
+        if any(part.startswith(".") for part in name.parts) or path.resolve().is_relative_to(package):
             continue
         total += path.stat().st_size
         if total > policy.disk // 2:
