@@ -133,7 +133,10 @@ ATTACKS = {
         "for n in range(9): open(f'/dev/shm/{{n}}', 'wb').write(b'x' * (8 << 20))\nprint('LOOT')",
         "No space left",
     ),
-    "forks without end": ("import os\nwhile True: os.fork()", f"Resource temporarily unavailable|{SLOW}"),
+    "forks without end": (
+        "import os, time\nwhile True:\n    if os.fork() == 0: time.sleep(60)",
+        f"Resource temporarily unavailable|{SLOW}",
+    ),
     "starts a thousand threads": (
         "import threading, time\nfor _ in range(1000): threading.Thread(target=time.sleep, args=(9,)).start()\nprint('LOOT')",
         "can't start new thread",
