@@ -241,7 +241,7 @@ HOSTILE = {
     ),
     "ends its process when called": ("import os\ndef total(numbers):\n    os._exit(0)", ENDS, "ended"),
     "ends its process at once": ("import os\nos._exit(0)", ENDS, "died"),
-    "crashes": ("import ctypes\ndef total(numbers):\n    ctypes.string_at(0)", ENDS, "ended"),
+    "crashes": ("import ctypes\ndef total(numbers):\n    ctypes.string_at(0)", ENDS, "crashed"),
     "closes the line": (
         "import os\ndef total(numbers):\n    os.closerange(3, 200)\n    return 0",
         ENDS,
