@@ -135,7 +135,7 @@ ATTACKS = {
     ),
     "forks without end": (
         "import os, time\nwhile True:\n    if os.fork() == 0: time.sleep(60)",
-        f"Resource temporarily unavailable|{SLOW}",
+        f"Resource temporarily unavailable|of memory|{SLOW}",  # whichever limit is met first
     ),
     "starts a thousand threads": (
         "import threading, time\nfor _ in range(1000): threading.Thread(target=time.sleep, args=(9,)).start()\nprint('LOOT')",
