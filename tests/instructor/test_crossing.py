@@ -102,7 +102,9 @@ VALUES = [
 ]  # fmt: skip
 
 
-@pytest.mark.parametrize("value", VALUES, ids=lambda value: type(value).__name__)  # the words of a set come in any order
+@pytest.mark.parametrize(
+    "value", VALUES, ids=lambda value: type(value).__name__
+)  # the words of a set come in any order
 def test_values_cross_both_ways(value):
     """As from an answer to the tests: by value, through JSON."""
     answer, tests = AnswerSide({}), TestSide({}, None)
