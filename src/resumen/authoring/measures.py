@@ -1,0 +1,239 @@
+"""Measure how far the written reviews read like life: `python -m resumen.authoring.measures` prints a table.
+
+The reviews in `texts/` were written one by one from drawn briefs (`briefs.py`, `texts/README.md`). A claim about a model is worth no more
+than its corpus, so a test holds the bounds. They surround the published figures of the real corpus: lead-3 scores 16.74 (ROUGE-1) and
+8.83 (ROUGE-2) in the Hugging Face course, chapter 7, section 5; bodies and titles have the lengths that Keung et al. (2020) give.
+"""
+
+import hashlib
+import json
+from collections import Counter
+from itertools import islice, pairwise
+from pathlib import Path
+
+from resumen.corpus import LANGUAGES, clean_text, has_min_words, normalized_body
+from resumen.metrics import rouge_n
+from resumen.text import split_sentences, tokenize_words
+
+TEXTS = Path(__file__).parent / "texts"
+"""`<language>.jsonl`, one review a line: id, stars, category, title, body, and off_topic where the brief asked for delivery only."""
+
+SHARES = {"train": 0.75, "validation": 0.0875, "test": 0.1625}
+
+BOOKS = ("book", "digital_ebook_purchase")
+
+BOUNDS = {
+    "lead-3 ROUGE-1": (13, 20),
+    "lead-3 ROUGE-2": (5, 13),
+    "mean body, characters": (150, 215),
+    "mean title, characters": (18, 27),
+    "titles of one or two words, %": (28, 50),
+    "rarest stars, % of reviews": (17, 20),
+    "bodies with a word of judgement, %": (60, 100),
+    "sentences that occur twice, %": (0, 1.5),
+    "test titles that stand in train, %": (0, 12),
+    "held-out bodies that share half their 8-grams with train": (0, 0),
+    "distinct among the first 3,000 4-grams, %": (97, 100),
+    "bodies with the commonest first word, %": (0, 14),
+    "bodies with the commonest uncommon phrase, %": (0, 1),
+}
+"""Least and greatest value that a language may have."""
+
+JUDGEMENT = {
+    "en": (
+        "good great nice love loved loves lovely excellent amazing fantastic perfect wonderful brilliant best better fun enjoyed enjoy "
+        "enjoyable liked like recommend recommended useful helpful beautiful interesting easy happy pleased fine ok okay decent bad "
+        "boring bored terrible awful poor worst waste disappointed disappointing disappointment horrible useless rubbish dull weak "
+        "hate hated average mediocre slow confusing worth cheap regret annoying superb favourite favorite delighted overpriced "
+        "well cute dreadful pointless impressed satisfied"
+    ).split(),
+    "es": (
+        "bueno buena buenos buenas buen buenísimo buenísima bien genial excelente encanta encantó encantado encantada encantan perfecto "
+        "perfecta maravilloso maravillosa estupendo estupenda fantástico fantástica mejor gusta gustó gustado gustan recomiendo "
+        "recomendable recomendado útil bonito bonita bonitos hermoso hermosa precioso preciosa preciosos interesante entretenido "
+        "entretenida divertido divertida fácil contento contenta feliz malo mala malos malas mal malísimo malísima aburrido aburrida "
+        "aburre pésimo pésima horrible peor decepción decepcionado decepcionada decepcionante fatal flojo floja inútil pobre regular "
+        "lento lenta lástima vale correcto correcta normal caro cara carísimo disfruté engancha enganchó lindo linda pesado pesada "
+        "odio sirve cumple favorito favorita basura mediocre normalito"
+    ).split(),
+}
+"""Everyday words of judgement: most customers use one."""
+
+STOP_WORDS = {
+    "en": (
+        "a an the and or but if of to in on at for from with by as is are was were be been being it its it's this that these those i me my "
+        "we our you your he she they them his her their not no don't didn't so too very just at all than then there what which who when "
+        "how much more most some any have has had do does did can can't could would will i'm i've up out about into one only even also "
+        "after before because really a bit quite every other something else whole again few many could might should must don didn isn wasn "
+        "wouldn couldn won doesn aren haven hadn shouldn dont didnt t s m d ll re ve one two three four five six seven eight nine ten "
+        "hundred thousand first second third several day days week weeks month months year years old time times"
+    ).split(),
+    "es": (
+        "el la los las un una unos unas y e o u pero si de del a al en con por para como es son era eran fue ser está están lo le les me se "
+        "mi su sus tu este esta esto ese esa eso no ni ya muy más menos que qué quien cual cuando donde todo toda todos todas hay he ha "
+        "había han yo tú te nos poco mucho mucha bastante tan también solo sólo porque sin sobre hasta desde otro otra otros otras algo nada aun aunque así tal vez veces cada varias varios deja dejo "
+        "puede pude da dio lee leer leí uno dos tres cuatro cinco seis siete ocho nueve diez veinte treinta cien mil primer primera segundo "
+        "segunda día días semana semanas mes meses año años muchas muchos"
+    ).split(),
+}
+
+COMMON_PHRASES = {
+    "en": {
+        "waste money",
+        "highly recommend",
+        "main character",
+        "main characters",
+        "five stars",
+        "last chapter",
+        "first chapter",
+        "second half",
+        "first half",
+        "good book",
+        "great book",
+        "easy read",
+        "small print",
+        "good price",
+        "money back",
+        "well written",
+        "easy follow",
+        "good story",
+        "great story",
+        "good read",
+        "great read",
+        "bad book",
+        "next book",
+        "book club",
+        "looking forward",
+        "star rating",
+    },
+    "es": {
+        "buen libro",
+        "gran libro",
+        "primera mitad",
+        "segunda mitad",
+        "primer capítulo",
+        "último capítulo",
+        "buen precio",
+        "mala calidad",
+        "buena calidad",
+        "letra pequeña",
+        "primera parte",
+        "segunda parte",
+        "buena historia",
+        "vale pena",
+        "primeras páginas",
+        "buen estado",
+        "tapa dura",
+        "gran cosa",
+    },
+}
+"""Pairs of words that real customers write all the time: they may be frequent."""
+
+
+def load_texts(language: str) -> list[dict]:
+    """Return the written reviews of one language, in the order of their file."""
+    with (TEXTS / f"{language}.jsonl").open(encoding="utf-8") as lines:
+        return [json.loads(line) for line in lines]
+
+
+def split_of(identifier: str) -> str:
+    """Return the split of a text: by a digest of its id alone, so that new texts move no old one."""
+    draw = int.from_bytes(hashlib.sha256(identifier.encode()).digest()[:8], "big") % 10_000 / 10_000
+    if draw < SHARES["train"]:
+        return "train"
+    return "validation" if draw < SHARES["train"] + SHARES["validation"] else "test"
+
+
+def measures(texts: list[dict], language: str) -> dict[str, float]:
+    """Return the figures of `BOUNDS` for the books among the texts of one language, split by `split_of`."""
+    clean = {split: _cleaned([text for text in texts if split_of(text["id"]) == split]) for split in SHARES}
+    every = [row for split_rows in clean.values() for row in split_rows]
+    bodies = [body for body, _, _ in every]
+    long = [(body, title) for body, title, _ in every if has_min_words(title)]
+    leads = [("\n".join(split_sentences(body, language)[:3]), title) for body, title in long]
+    sentences = Counter(
+        sentence
+        for body in bodies
+        for sentence in (" ".join(tokenize_words(part)) for part in split_sentences(body, language))
+        if len(sentence.split()) > 3
+    )
+    stars = Counter(star for _, _, star in every)
+    train_titles = {" ".join(tokenize_words(title)) for _, title, _ in clean["train"]}
+    test_titles = [" ".join(tokenize_words(title)) for _, title, _ in clean["test"] if has_min_words(title)]
+    grams = list(islice((gram for body in bodies for gram in ngrams(body, 4)), 3_000))
+    firsts = Counter(words[0] for words in map(tokenize_words, bodies) if words)
+    phrases = Counter(phrase for body in bodies for phrase in _phrases(body, language))
+    uncommon = max((count for phrase, count in phrases.items() if phrase not in COMMON_PHRASES[language]), default=0)
+    judgement = set(JUDGEMENT[language])
+    return {
+        "lead-3 ROUGE-1": _percent(rouge_n(lead, title, 1).fmeasure for lead, title in leads),
+        "lead-3 ROUGE-2": _percent(rouge_n(lead, title, 2).fmeasure for lead, title in leads),
+        "mean body, characters": sum(map(len, bodies)) / len(bodies),
+        "mean title, characters": sum(len(title) for _, title, _ in every) / len(every),
+        "titles of one or two words, %": _percent(not has_min_words(title) for _, title, _ in every),
+        "rarest stars, % of reviews": 100 * min(stars.values()) / len(every),
+        "bodies with a word of judgement, %": _percent(bool(judgement & set(tokenize_words(body))) for body in bodies),
+        "sentences that occur twice, %": 100 * sum(n for n in sentences.values() if n > 1) / sentences.total(),
+        "test titles that stand in train, %": _percent(title in train_titles for title in test_titles),
+        "held-out bodies that share half their 8-grams with train": len(
+            overlapping(
+                [body for split in ("validation", "test") for body, _, _ in clean[split]],
+                [body for body, _, _ in clean["train"]],
+            )
+        ),
+        "distinct among the first 3,000 4-grams, %": 100 * len(set(grams)) / len(grams),
+        "bodies with the commonest first word, %": 100 * max(firsts.values()) / len(bodies),
+        "bodies with the commonest uncommon phrase, %": 100 * uncommon / len(bodies),
+    }
+
+
+def ngrams(text: str, n: int) -> list[tuple[str, ...]]:
+    """Return the n-grams of the words of a text, in order."""
+    words = tokenize_words(text)
+    return list(zip(*(words[start:] for start in range(n)), strict=False))
+
+
+def overlapping(texts: list[str], source: list[str]) -> list[str]:
+    """Return the texts of eight words or more that share half of their 8-grams with the source texts."""
+    known = {gram for text in source for gram in ngrams(text, 8)}
+    found = []
+    for text in texts:
+        grams = ngrams(text, 8)
+        if grams and 2 * sum(gram in known for gram in grams) >= len(grams):
+            found.append(text)
+    return found
+
+
+def _cleaned(texts: list[dict]) -> list[tuple[str, str, int]]:
+    """Return (body, title, stars) of the books, cleaned as stage 1 does, each body once."""
+    seen, kept = set(), []
+    for row in texts:
+        body, title = clean_text(row["body"]), clean_text(row["title"])
+        if row["category"] in BOOKS and body and title and normalized_body(body) not in seen:
+            seen.add(normalized_body(body))
+            kept.append((body, title, row["stars"]))
+    return kept
+
+
+def _phrases(body: str, language: str) -> set[str]:
+    """Return the pairs of neighbouring words without stop words and words of judgement: what a noun phrase looks like here."""
+    words = tokenize_words(body)
+    stop = {*STOP_WORDS[language], *JUDGEMENT[language]}
+    return {f"{one} {two}" for one, two in pairwise(words) if one not in stop and two not in stop}
+
+
+def _percent(values) -> float:
+    values = list(values)
+    return 100 * sum(values) / len(values)
+
+
+def main() -> None:
+    """Print the measures of both languages beside their bounds."""
+    table = {language: measures(load_texts(language), language) for language in LANGUAGES}
+    print(f"{'':58} {'en':>7} {'es':>7}   bounds")
+    for name, (low, high) in BOUNDS.items():
+        print(f"{name:58} {table['en'][name]:7.1f} {table['es'][name]:7.1f}   {low} to {high}")
+
+
+if __name__ == "__main__":
+    main()
