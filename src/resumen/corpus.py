@@ -67,6 +67,16 @@ def load_reviews(language: str, folder: str | Path | None = None) -> DatasetDict
     return DatasetDict({split: _read(path) for split, path in files.items()})
 
 
+def load_literary(language: str) -> Dataset:
+    """Return the embedded split `literary`: some 170 vivid reviews by one hand, a test outside the domain of the others, without defects.
+
+    Raises:
+        CourseError: if the language is unknown.
+    """
+    _check_language(language)
+    return _read(EMBEDDED_REVIEWS / f"{language}_literary.parquet")
+
+
 def load_synopses(language: str) -> DatasetDict:
     """Return real text in the shape of the reviews: Debian package descriptions and their one-line synopses.
 
@@ -98,11 +108,6 @@ def load_synopses(language: str) -> DatasetDict:
     return DatasetDict(
         {name: Dataset(pa.Table.from_pandas(rows[split == name], SCHEMA, preserve_index=False)) for name in SPLITS}
     )
-
-
-def is_written(review_id: str) -> bool:
-    """Say whether an embedded review was written by hand, as opposed to composed from the phrase banks."""
-    return "_written_" in review_id
 
 
 def clean_text(text: str | None) -> str:
@@ -196,6 +201,15 @@ def length_stats(dataset: Dataset) -> pd.DataFrame:
     )
 
 
+def clean_pairs(dataset: Dataset) -> Dataset:
+    """Return the rows with cleaned bodies and titles, without invalid rows, short titles and duplicates, in order."""
+    dataset = drop_invalid(dataset).map(
+        lambda body, title: {"review_body": clean_text(body), "review_title": clean_text(title)},
+        input_columns=["review_body", "review_title"],
+    )
+    return deduplicate(dataset.filter(has_min_words, input_columns=["review_title"]))
+
+
 def prepare_pairs(english: DatasetDict, spanish: DatasetDict, categories: Collection[str] | None = None) -> DatasetDict:
     """Run the whole of stage 1: two raw corpora in, one bilingual corpus of clean training pairs out.
 
@@ -209,13 +223,7 @@ def prepare_pairs(english: DatasetDict, spanish: DatasetDict, categories: Collec
     for corpus in (english, spanish):
         if categories is not None:
             corpus = filter_categories(corpus, categories)
-        corpus = DatasetDict({split: drop_invalid(rows) for split, rows in corpus.items()})
-        corpus = corpus.map(
-            lambda body, title: {"review_body": clean_text(body), "review_title": clean_text(title)},
-            input_columns=["review_body", "review_title"],
-        )
-        corpus = corpus.filter(has_min_words, input_columns=["review_title"])
-        parts.append(DatasetDict({split: deduplicate(rows) for split, rows in corpus.items()}))
+        parts.append(DatasetDict({split: clean_pairs(rows) for split, rows in corpus.items()}))
     bilingual = build_bilingual(*parts)
     held_out = concatenate_datasets([bilingual["validation"], bilingual["test"]])
     bilingual["train"] = remove_leakage(bilingual["train"], held_out)

@@ -138,6 +138,42 @@ def verdict(model_scores: Sequence[float], baseline_scores: Sequence[float], see
     return "worse" if result["high"] < 0 else "no evidence"
 
 
+def verdict_over_seeds(
+    model_scores: Sequence[Sequence[float]], baseline_scores: Sequence[float], n_resamples: int = 1000, seed: int = 0
+) -> dict[str, float | str]:
+    """Compare a model that was trained with several seeds with a baseline, on the same examples.
+
+    Another seed gives another model, and other reviews give other scores: a resample draws both, as many seeds and as many examples as
+    there are, with replacement. The examples are the same for all seeds and for the baseline.
+
+    Args:
+        model_scores: one row of scores for each training seed.
+        baseline_scores: the baseline's scores of the same examples.
+
+    Returns:
+        mean_difference (model − baseline), low and high (percentiles 2.5 and 97.5 of the resampled means), and verdict: "better" if low > 0, "worse"
+        if high < 0, else "no evidence".
+
+    Raises:
+        ValueError: if there are no scores, or rows differ in length.
+    """
+    lengths = {len(row) for row in (*model_scores, baseline_scores)}
+    if not len(model_scores) or lengths == {0}:
+        raise ValueError("There are no scores to compare.")
+    if len(lengths) > 1:
+        raise ValueError(f"The scores are not paired: rows of {' and '.join(map(str, sorted(lengths)))} examples.")
+    differences = np.asarray(model_scores, dtype=float) - np.asarray(baseline_scores, dtype=float)
+    seeds, examples = differences.shape
+    generator = np.random.default_rng(seed)
+    means = [
+        differences[generator.integers(seeds, size=seeds)][:, generator.integers(examples, size=examples)].mean()
+        for _ in range(n_resamples)
+    ]
+    low, high = np.percentile(means, [2.5, 97.5])
+    verdict = "better" if low > 0 else "worse" if high < 0 else "no evidence"
+    return {"mean_difference": float(differences.mean()), "low": float(low), "high": float(high), "verdict": verdict}
+
+
 def novel_ngram_rate(summary: str, source: str, n: int = 1) -> float:
     """Return the share of the summary's word n-grams, repeats counted, that the source does not hold; 0.0 without n-grams."""
     ngrams = _ngrams(summary, n)

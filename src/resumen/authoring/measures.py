@@ -10,6 +10,7 @@ import json
 from collections import Counter
 from itertools import islice, pairwise
 from pathlib import Path
+from typing import NamedTuple
 
 from resumen.corpus import LANGUAGES, clean_text, has_min_words, normalized_body
 from resumen.metrics import rouge_n
@@ -130,6 +131,15 @@ COMMON_PHRASES = {
 """Pairs of words that real customers write all the time: they may be frequent."""
 
 
+class Book(NamedTuple):
+    """A review of a book."""
+
+    language: str
+    body: str
+    title: str
+    stars: int
+
+
 def load_texts(language: str) -> list[dict]:
     """Return the written reviews of one language, in the order of their file."""
     with (TEXTS / f"{language}.jsonl").open(encoding="utf-8") as lines:
@@ -146,20 +156,24 @@ def split_of(identifier: str) -> str:
 
 def measures(texts: list[dict], language: str) -> dict[str, float]:
     """Return the figures of `BOUNDS` for the books among the texts of one language, split by `split_of`."""
-    clean = {split: _cleaned([text for text in texts if split_of(text["id"]) == split]) for split in SHARES}
-    every = [row for split_rows in clean.values() for row in split_rows]
-    bodies = [body for body, _, _ in every]
-    long = [(body, title) for body, title, _ in every if has_min_words(title)]
-    leads = [("\n".join(split_sentences(body, language)[:3]), title) for body, title in long]
-    sentences = Counter(
-        sentence
-        for body in bodies
-        for sentence in (" ".join(tokenize_words(part)) for part in split_sentences(body, language))
-        if len(sentence.split()) > 3
-    )
-    stars = Counter(star for _, _, star in every)
-    train_titles = {" ".join(tokenize_words(title)) for _, title, _ in clean["train"]}
-    test_titles = [" ".join(tokenize_words(title)) for _, title, _ in clean["test"] if has_min_words(title)]
+    splits = {split: books([text for text in texts if split_of(text["id"]) == split]) for split in SHARES}
+    held_out = overlaps(splits["validation"] + splits["test"], splits["train"])
+    test = overlaps(splits["test"], splits["train"])
+    return reading([row for rows in splits.values() for row in rows], language) | {
+        "test titles that stand in train, %": test["titles that stand in train, %"],
+        "held-out bodies that share half their 8-grams with train": held_out[
+            "bodies that share half their 8-grams with train"
+        ],
+    }
+
+
+def reading(rows: list[Book], language: str) -> dict[str, float]:
+    """Return the figures that say how some books' reviews read."""
+    bodies = [row.body for row in rows]
+    long = [row for row in rows if has_min_words(row.title)]
+    leads = [("\n".join(split_sentences(row.body, language)[:3]), row.title) for row in long]
+    sentences = Counter(sentence for body in bodies for sentence in long_sentences(body, language))
+    stars = Counter(row.stars for row in rows)
     grams = list(islice((gram for body in bodies for gram in ngrams(body, 4)), 3_000))
     firsts = Counter(words[0] for words in map(tokenize_words, bodies) if words)
     phrases = Counter(phrase for body in bodies for phrase in _phrases(body, language))
@@ -169,22 +183,37 @@ def measures(texts: list[dict], language: str) -> dict[str, float]:
         "lead-3 ROUGE-1": _percent(rouge_n(lead, title, 1).fmeasure for lead, title in leads),
         "lead-3 ROUGE-2": _percent(rouge_n(lead, title, 2).fmeasure for lead, title in leads),
         "mean body, characters": sum(map(len, bodies)) / len(bodies),
-        "mean title, characters": sum(len(title) for _, title, _ in every) / len(every),
-        "titles of one or two words, %": _percent(not has_min_words(title) for _, title, _ in every),
-        "rarest stars, % of reviews": 100 * min(stars.values()) / len(every),
+        "mean title, characters": sum(len(row.title) for row in rows) / len(rows),
+        "titles of one or two words, %": _percent(not has_min_words(row.title) for row in rows),
+        "rarest stars, % of reviews": 100 * min(stars.values()) / len(rows),
         "bodies with a word of judgement, %": _percent(bool(judgement & set(tokenize_words(body))) for body in bodies),
         "sentences that occur twice, %": 100 * sum(n for n in sentences.values() if n > 1) / sentences.total(),
-        "test titles that stand in train, %": _percent(title in train_titles for title in test_titles),
-        "held-out bodies that share half their 8-grams with train": len(
-            overlapping(
-                [body for split in ("validation", "test") for body, _, _ in clean[split]],
-                [body for body, _, _ in clean["train"]],
-            )
-        ),
         "distinct among the first 3,000 4-grams, %": 100 * len(set(grams)) / len(grams),
         "bodies with the commonest first word, %": 100 * max(firsts.values()) / len(bodies),
         "bodies with the commonest uncommon phrase, %": 100 * uncommon / len(bodies),
     }
+
+
+def overlaps(held_out: list[Book], train: list[Book]) -> dict[str, float]:
+    """Return what held-out reviews have in common with train: titles of three words or more, sentences of four or more, 8-grams."""
+    titles = {" ".join(tokenize_words(row.title)) for row in train}
+    sentences = {sentence for row in train for sentence in long_sentences(row.body, row.language)}
+    shared = overlapping([row.body for row in held_out], [row.body for row in train])
+    return {
+        "titles that stand in train, %": _percent(
+            " ".join(tokenize_words(row.title)) in titles for row in held_out if has_min_words(row.title)
+        ),
+        "sentences that stand in train, %": _percent(
+            sentence in sentences for row in held_out for sentence in long_sentences(row.body, row.language)
+        ),
+        "bodies that share half their 8-grams with train": len(shared),
+    }
+
+
+def long_sentences(body: str, language: str) -> list[str]:
+    """Return the sentences of more than three words, as words only."""
+    sentences = (tokenize_words(sentence) for sentence in split_sentences(body, language))
+    return [" ".join(words) for words in sentences if len(words) > 3]
 
 
 def ngrams(text: str, n: int) -> list[tuple[str, ...]]:
@@ -204,14 +233,14 @@ def overlapping(texts: list[str], source: list[str]) -> list[str]:
     return found
 
 
-def _cleaned(texts: list[dict]) -> list[tuple[str, str, int]]:
-    """Return (body, title, stars) of the books, cleaned as stage 1 does, each body once."""
+def books(texts: list[dict]) -> list[Book]:
+    """Return the books among the texts, cleaned as stage 1 does, each body once."""
     seen, kept = set(), []
-    for row in texts:
-        body, title = clean_text(row["body"]), clean_text(row["title"])
-        if row["category"] in BOOKS and body and title and normalized_body(body) not in seen:
+    for text in texts:
+        body, title = clean_text(text["body"]), clean_text(text["title"])
+        if text["category"] in BOOKS and body and title and normalized_body(body) not in seen:
             seen.add(normalized_body(body))
-            kept.append((body, title, row["stars"]))
+            kept.append(Book(text["id"].partition("_")[0], body, title, text["stars"]))
     return kept
 
 

@@ -20,6 +20,7 @@ COLUMNS = ("id", "group", "language", "source", "reference", "split", "licence")
 MINIMUM_ROWS = {"train": 300, "validation": 50, "test": 100}
 """Rows that each language needs in each split."""
 
+EMBEDDED_HELP = DATA / "help" / "help.parquet"
 EMBEDDED_NEWS = DATA / "news" / "news.parquet"
 """The corpus of the capstone's exemplar; its data card lies beside it."""
 

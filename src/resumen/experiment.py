@@ -1,0 +1,131 @@
+"""The course's central experiment: a model that was fine-tuned with several seeds, against every baseline, on three kinds of text.
+
+parts = test_parts(pairs, categories)                                           # test, literary, synopses
+systems = baseline_titles(parts["test"], pairs)                        # one run each
+systems["fine-tuned"] = [predictions, *other_runs("test", parts["test"])]    # one run for each seed
+scores, differences = compare(systems, parts["test"])
+"""
+
+import json
+import random
+from collections.abc import Collection, Mapping, Sequence
+
+import numpy as np
+import pandas as pd
+from datasets import Dataset, DatasetDict, concatenate_datasets
+
+from resumen.baselines import constant_baseline, lead_k, nearest_titles, oracle_sentence, random_sentence
+from resumen.corpus import LANGUAGES, clean_pairs, load_literary, load_synopses
+from resumen.metrics import ROUGES, score_examples, verdict_over_seeds
+from resumen.profiles import DATA, SEED
+
+PARTS = ("test", "literary", "synopses")
+"""The reviews that are like those of train; the reviews by another hand; package descriptions, another kind of text."""
+
+BASELINES = ("constant", "nearest", "random", "lead-1", "lead-3", "oracle")
+SYSTEMS = ("before", "fine-tuned", *BASELINES)
+"""`before` is the checkpoint as it comes; `oracle` has seen the reference, and is no rival."""
+
+RUNS = DATA / "runs"
+"""Predictions of the seeds that nobody has to train again: see its README.md."""
+
+SYNOPSES = 150
+"""Descriptions per language: more would take longer than they tell."""
+
+
+def test_parts(pairs: DatasetDict, categories: Collection[str]) -> dict[str, Dataset]:
+    """Return the rows of `PARTS`: `pairs["test"]`, and the other two from the package, cleaned as stage 1 does, titles of three words or more."""
+    literary, synopses = [], []
+    for language in LANGUAGES:
+        rows = load_literary(language)
+        literary.append(clean_pairs(rows.filter(lambda name: name in categories, input_columns=["product_category"])))
+        rows = clean_pairs(load_synopses(language)["test"])
+        synopses.append(rows.select(range(min(SYNOPSES, len(rows)))))
+    return {
+        "test": pairs["test"],
+        "literary": concatenate_datasets(literary),
+        "synopses": concatenate_datasets(synopses),
+    }
+
+
+def baseline_titles(rows: Dataset, pairs: DatasetDict) -> dict[str, list[str]]:
+    """Return what each of `BASELINES` writes for the rows: constant and nearest titles come from `pairs["train"]`.
+
+    The constant title is chosen on `pairs["validation"]`, for each language its own.
+    """
+    train, validation, given = (part.to_pandas() for part in (pairs["train"], pairs["validation"], rows))
+    found = {name: pd.Series(index=given.index, dtype=object) for name in BASELINES}
+    for language in given["language"].unique():
+        known, chosen = train[train["language"] == language], validation[validation["language"] == language]
+        here = given[given["language"] == language]
+        bodies = here["review_body"].tolist()
+        generator = random.Random(SEED)
+        constant = constant_baseline(known["review_title"].tolist(), chosen["review_title"].tolist())
+        titles = {
+            "constant": [constant] * len(here),
+            "nearest": nearest_titles(bodies, known["review_body"].tolist(), known["review_title"].tolist()),
+            "random": [random_sentence(body, language, generator) for body in bodies],
+            "lead-1": [lead_k(body, language, 1) for body in bodies],
+            "lead-3": [lead_k(body, language, 3) for body in bodies],
+            "oracle": [
+                oracle_sentence(body, title, language) for body, title in zip(bodies, here["review_title"], strict=True)
+            ],
+        }
+        for name, written in titles.items():
+            found[name][here.index] = written
+    return {name: titles.tolist() for name, titles in found.items()}
+
+
+def other_runs(part: str, rows: Dataset) -> list[list[str]]:
+    """Return the titles that the course's other training seeds gave to the rows of a part, one list for each seed.
+
+    They belong to the embedded corpus: a row that they do not know, as of a corpus of your own, gives no list at all.
+    """
+    runs = []
+    for path in sorted(RUNS.glob("seed_*.jsonl")):
+        lines = map(json.loads, path.read_text(encoding="utf-8").splitlines())
+        titles = {line["review_id"]: line["title"] for line in lines if line["part"] == part}
+        if all(name in titles for name in rows["review_id"][:]):
+            runs.append([titles[name] for name in rows["review_id"][:]])
+    return runs
+
+
+def compare(
+    systems: Mapping[str, Sequence[str] | Sequence[Sequence[str]]], rows: Dataset
+) -> tuple[dict[str, dict], dict[str, dict]]:
+    """Score systems on the same rows, per language, and compare `fine-tuned` with every other one.
+
+    Args:
+        systems: the titles of each system; of `fine-tuned` a list for each training seed.
+        rows: with columns review_title, the reference, and language.
+
+    Returns:
+        {language: {system: {score: mean F-measure × 100}}}, over all seeds, and {language: {system: {score: {"mean", "low", "high"}}}}, fine-tuned minus the
+        system with its 95 % interval over seeds and examples (`verdict_over_seeds`).
+    """
+    languages = np.array(rows["language"][:], dtype=object)
+    references = rows["review_title"][:]
+    frames = {
+        name: [score_examples(run, references) for run in (runs if name == "fine-tuned" else [runs])]
+        for name, runs in systems.items()
+    }
+    scores: dict[str, dict] = {}
+    differences: dict[str, dict] = {}
+    for language in sorted(set(languages)):
+        here = {name: [frame[languages == language] for frame in runs] for name, runs in frames.items()}
+        scores[language] = {
+            name: {score: float(np.mean([frame[score].mean() for frame in runs])) for score in ROUGES}
+            for name, runs in here.items()
+        }
+        tuned = here["fine-tuned"]
+        differences[language] = {
+            name: {score: _difference([frame[score] for frame in tuned], runs[0][score]) for score in ROUGES}
+            for name, runs in here.items()
+            if name != "fine-tuned"
+        }
+    return scores, differences
+
+
+def _difference(model_scores: Sequence[Sequence[float]], baseline_scores: Sequence[float]) -> dict[str, float]:
+    found = verdict_over_seeds(model_scores, baseline_scores)
+    return {"mean": found["mean_difference"], "low": found["low"], "high": found["high"]}
