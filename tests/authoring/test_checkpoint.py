@@ -6,13 +6,20 @@ from pathlib import Path
 import pytest
 import torch
 
-from resumen.authoring import checkpoint, prose, reviews
+from resumen.authoring import checkpoint, prose
 from resumen.authoring.checkpoint import Batches, Schedule, Tasks, Text
-from resumen.corpus import LANGUAGES, SPLITS, load_reviews, load_synopses, normalized_body
+from resumen.corpus import LANGUAGES, SPLITS, load_literary, load_reviews, load_synopses, normalized_body
+from resumen.modeling import load_checkpoint
+from resumen.projects.capstone.contract import EMBEDDED_HELP, read_corpus
 from resumen.text import tokenize_words
 
 PROSE = Path("/")
 """Where the packages of the prose would be installed: without them, the rest of the text is tested."""
+
+
+@pytest.fixture(scope="module")
+def tokenizer():
+    return load_checkpoint()[0]
 
 
 @pytest.fixture(scope="module")
@@ -36,7 +43,7 @@ class TestText:
         """Neither alone nor before or behind a body, in any split of the reviews and the synopses."""
         bodies = {normalized_body(text.body) for text in texts}
         for language in LANGUAGES:
-            for rows in (*load_reviews(language).values(), *load_synopses(language).values()):
+            for rows in (*load_reviews(language).values(), load_literary(language), *load_synopses(language).values()):
                 for title, body in zip(rows["review_title"][:], rows["review_body"][:], strict=True):
                     if title and body and title.strip():
                         title, body = normalized_body(title), normalized_body(body)
@@ -51,11 +58,17 @@ class TestText:
             held_out = [
                 body for part in parts for split in ("validation", "test") for body in part[split]["review_body"][:]
             ]
-            held_out += [row["review_body"] for rows in reviews.written_reviews(language).values() for row in rows]
+            held_out += load_literary(language)["review_body"][:]
             assert len(held_out) > 1_000
             for body in held_out:
                 runs = runs_of_eight(body or "")
                 assert not runs or 2 * len(runs & known) < len(runs), body
+
+    def test_no_help_page_of_the_capstone_does(self, texts):
+        known = set().union(*(runs_of_eight(text.body) for text in texts))
+        for source in read_corpus([EMBEDDED_HELP])["source"]:
+            runs = runs_of_eight(source)
+            assert 2 * len(runs & known) < len(runs), source
 
     def test_no_description_of_the_premier_project_does(self, texts):
         """All of them: the project splits its sources anew."""

@@ -60,7 +60,7 @@ class TestRows:
         assert sum(title is not None and not clean_text(title) for title in titles) == counts["blank_title"]
         assert sum(body is not None and not clean_text(body) for body in bodies) == counts["blank_body"]
         marked = [body for body in bodies if body and clean_text(body)]
-        assert sum("<b" in body or "&" in body and ";" in body for body in marked) == counts["html"]
+        assert sum("<b" in body or ("&" in body and ";" in body) for body in marked) == counts["html"]
         assert sum(not unicodedata.is_normalized("NFC", body) for body in marked) == counts["nfd"]
         twice = Counter(map(normalized_body, marked))
         assert twice.total() - len(twice) == counts["duplicate"]
