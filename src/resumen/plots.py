@@ -64,7 +64,8 @@ def length_histograms(
             panel.axvline(median, color="black", linestyle="--", linewidth=1, label=f"median {median:g}")
             panel.axvline(high, color="black", linestyle=":", linewidth=1.5, label=f"95th percentile {high:.0f}")
             panel.set(title=NAMES.get(language, language), xlabel=unit)
-            panel.legend(frameon=False)
+            # The lines may run through the legend: a white ground keeps it readable.
+            panel.legend(loc="upper right", framealpha=1, edgecolor="white")
             parts.append(
                 f"{NAMES.get(language, language)}: median {median:g}, 95th percentile {high:.0f}, longest {max(values)}"
             )
