@@ -43,7 +43,7 @@ def show(figure: Figure, alt: str) -> None:
 def length_histograms(
     lengths: Mapping[str, Sequence[int]], unit: str, title: str, limit: float | None = None
 ) -> tuple[Figure, str]:
-    """One histogram per language, with its median.
+    """One histogram per language, with its median and its 95th percentile.
 
     Args:
         lengths: language code to lengths.
@@ -59,13 +59,15 @@ def length_histograms(
         )
         parts = []
         for panel, (language, values) in zip(axes[0], lengths.items(), strict=True):
-            median = float(np.median(values))
+            median, high = float(np.median(values)), float(np.percentile(values, 95))
             panel.hist(np.clip(values, 0, top), bins=bins, color=COLORS.get(language, PALETTE[0]))
             panel.axvline(median, color="black", linestyle="--", linewidth=1, label=f"median {median:g}")
+            panel.axvline(high, color="black", linestyle=":", linewidth=1.5, label=f"95th percentile {high:.0f}")
             panel.set(title=NAMES.get(language, language), xlabel=unit)
-            panel.legend(frameon=False)
+            # The lines may run through the legend: a white ground keeps it readable.
+            panel.legend(loc="upper right", framealpha=1, edgecolor="white")
             parts.append(
-                f"{NAMES.get(language, language)}: median {median:g}, 95th percentile {np.percentile(values, 95):.0f}, longest {max(values)}"
+                f"{NAMES.get(language, language)}: median {median:g}, 95th percentile {high:.0f}, longest {max(values)}"
             )
         axes[0][0].set_ylabel("reviews")
         figure.suptitle(title)
