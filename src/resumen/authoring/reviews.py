@@ -317,6 +317,7 @@ Real corpora are dirty, so this one is too. A row carries at most one planted de
 ## Limits
 
 - A model wrote the reviews, and a model read them. They are calmer and more even than life: no spam, no insults, hardly any politics, few spelling mistakes that a keyboard makes.
+- Lengths show how the briefs were drawn: bodies come in six clumps, and titles of exactly three words are rare.
 - Products and people are invented. Nothing can be learned from the reviews about any real product.
 - Scores on this corpus say nothing about scores on real reviews. Compare systems on it, and measure again on data of your own.
 """
