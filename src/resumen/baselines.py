@@ -77,10 +77,10 @@ def nearest_titles(texts: Sequence[str], train_texts: Sequence[str], train_title
     if len(train_texts) != len(train_titles) or not train_texts:
         raise ValueError(f"There are {len(train_texts)} train texts and {len(train_titles)} titles: each needs one.")
     places: dict[str, list[tuple[int, int]]] = defaultdict(list)
-    lengths = []
+    squares = []
     for position, text in enumerate(train_texts):
         counts = Counter(tokenize_words(text))
-        lengths.append(math.sqrt(sum(count**2 for count in counts.values())))
+        squares.append(sum(count**2 for count in counts.values()))
         for word, count in counts.items():
             places[word].append((position, count))
     found = []
@@ -90,6 +90,7 @@ def nearest_titles(texts: Sequence[str], train_texts: Sequence[str], train_title
         for word, count in words.items():
             for position, other in places.get(word, ()):
                 products[position] += count * other
-        nearest = max(sorted(products), key=lambda position: products[position] / lengths[position], default=0)
+        # The squared cosine, but for the text's own length, which is the same for all. Whole numbers: equal cosines stay equal.
+        nearest = max(sorted(products), key=lambda position: products[position] ** 2 / squares[position], default=0)
         found.append(train_titles[nearest] if words else "")
     return found

@@ -15,6 +15,7 @@ COLORS = {"en": "#0072B2", "es": "#D55E00"}
 
 PALETTE = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#666666")
 LINE_STYLES = ("-", "--", ":", "-.")
+MARKERS = ("o", "s", "^", "D")
 """Without colour, lines can still be told apart, and where one lies on another both show."""
 
 NAMES = {"en": "English", "es": "Spanish", "all": "both"}
@@ -152,6 +153,55 @@ def grouped_bars(
     ]
     whiskers = " The lines on the bars are 95 % bootstrap intervals." if intervals else ""
     return figure, f"{title}. Bars of {ylabel}. " + "; ".join(parts) + "." + whiskers
+
+
+def intervals(
+    panels: Mapping[str, Mapping[str, Mapping[str, Mapping[str, float]]]], xlabel: str, title: str
+) -> tuple[Figure, str]:
+    """A dot and its interval for every row, a panel per language on the same axis.
+
+    Args:
+        panels: language to series to row to its mean, low and high; the rows are those of the first series.
+        xlabel: the quantity and its unit.
+    """
+    rows = list(next(iter(next(iter(panels.values())).values())))
+    parts = []
+    with plt.rc_context(STYLE):
+        figure, axes = plt.subplots(
+            1,
+            len(panels),
+            figsize=(4.2 * len(panels), 0.42 * len(rows) + 1.4),
+            sharex=True,
+            sharey=True,
+            squeeze=False,
+            layout="constrained",
+        )
+        for panel, (language, series) in zip(axes[0], panels.items(), strict=True):
+            for number, (name, values) in enumerate(series.items()):
+                means, lows, highs = (np.array([values[row][key] for row in rows]) for key in ("mean", "low", "high"))
+                panel.errorbar(
+                    means,
+                    # Series stand below one another, so that no line hides another.
+                    np.arange(len(rows)) + 0.3 * (number - (len(series) - 1) / 2),
+                    xerr=[means - lows, highs - means],
+                    fmt=MARKERS[number % len(MARKERS)],
+                    capsize=3,
+                    color=PALETTE[number % len(PALETTE)],
+                    label=name,
+                )
+                parts.append(
+                    f"{NAMES.get(language, language)}, {name}: "
+                    + ", ".join(f"{row} = {mean:.1f}" for row, mean in zip(rows, means, strict=True))
+                )
+            panel.set(title=NAMES.get(language, language), xlabel=xlabel)
+        axes[0][0].set_yticks(range(len(rows)), rows)
+        axes[0][0].invert_yaxis()
+        if len(series) > 1:
+            axes[0][-1].legend(frameon=False, loc="upper left", bbox_to_anchor=(1.0, 1.0))
+        figure.suptitle(title)
+    return figure, f"{title}. Dots of {xlabel}. " + "; ".join(
+        parts
+    ) + ". The lines through the dots are 95 % intervals."
 
 
 def curves(

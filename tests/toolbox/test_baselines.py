@@ -1,11 +1,20 @@
-"""The floors and the ceiling: lead-k, a random sentence, the whole text, the oracle."""
+"""The floors and the ceiling: lead-k, a random sentence, the whole text, a fixed and a looked-up title, the oracle."""
 
 import random
 from collections import Counter
 
+import numpy as np
 import pytest
 
-from resumen.baselines import copy_text, lead_k, oracle_sentence, random_sentence
+from resumen.baselines import (
+    constant_baseline,
+    copy_text,
+    lead_k,
+    nearest_title,
+    nearest_titles,
+    oracle_sentence,
+    random_sentence,
+)
 from resumen.metrics import rouge_n
 from resumen.text import split_sentences
 
@@ -113,3 +122,114 @@ def test_unknown_language(language):
     ):
         with pytest.raises(ValueError, match="language"):
             call()
+
+
+def drawn_texts(seed, count, longest=6):
+    """Return texts of frequent and rare words, some without any word, some with words of odd case and form."""
+    rng = random.Random(seed)
+    words = ["the", "the", "THE", "a", "a", "plot", "book", "año", "an\u0303o", "ano", "slow", "¡sí!", "…", "end"]
+    return [" ".join(rng.choices(words, k=rng.randint(0, longest))) for _ in range(count)]
+
+
+def mean_f(title, references):
+    """Return the mean ROUGE-1 F-measure by `rouge_n`, one reference at a time."""
+    return sum(rouge_n(title, reference).fmeasure for reference in references) / len(references)
+
+
+@pytest.mark.parametrize("seed", range(20))
+def test_constant_baseline_is_the_best_title(seed):
+    titles, references = drawn_texts(seed, 30), drawn_texts(100 + seed, 25)
+    chosen = constant_baseline(titles, references)
+    assert chosen in titles
+    assert mean_f(chosen, references) == pytest.approx(max(mean_f(title, references) for title in titles))
+
+
+@pytest.mark.parametrize(
+    ("titles", "references", "best"),
+    [
+        (["bad", "good"], ["good"], "good"),
+        (["bad", "good"], ["good", "bad", "bad"], "bad"),
+        (["Slow plot", "slow plot", "PLOT slow"], ["plot slow"], "Slow plot"),  # a tie: the first
+        (["none", "of these"], ["slow plot"], "none"),  # nothing is shared: the first
+        (["good good good", "good book"], ["good", "a book"], "good book"),  # a repeated word counts once
+        (["a", "b", "a", "a"], ["b"], "b"),  # repeated titles win nothing
+        (["ano nuevo", "an\u0303o nuevo"], ["Año"], "an\u0303o nuevo"),
+        (["…", ""], ["", "¿?"], "…"),  # no words at all
+        (["one title"], ["another"], "one title"),
+    ],
+)
+@pytest.mark.parametrize("kind", [list, tuple])
+def test_constant_baseline(titles, references, best, kind):
+    assert constant_baseline(kind(titles), kind(references)) == best
+
+
+@pytest.mark.parametrize(("titles", "references"), [([], ["good"]), (["good"], []), ([], [])])
+def test_constant_baseline_needs_titles_and_references(titles, references):
+    with pytest.raises(ValueError, match="titles"):
+        constant_baseline(titles, references)
+
+
+def nearest_by_vectors(text, train_texts, train_titles):
+    """Return the nearest title by dense vectors of counts; where cosines differ by rounding only, the first."""
+    bags = [words_of(one) for one in [text, *train_texts]]
+    vocabulary = sorted(set().union(*bags))
+    vectors = np.array([[bag.count(word) for word in vocabulary] for bag in bags], dtype=float)
+    if not bags[0]:
+        return ""
+    lengths = np.linalg.norm(vectors, axis=1)
+    products = vectors[1:] @ vectors[0]
+    cosines = np.divide(products, lengths[1:] * lengths[0], out=np.zeros_like(products), where=lengths[1:] > 0)
+    return train_titles[int(np.argmax(cosines > cosines.max() - 1e-12))]
+
+
+def words_of(text):
+    return text.replace("n\u0303", "ñ").casefold().replace("¡", " ").replace("!", " ").replace("…", " ").split()
+
+
+@pytest.mark.parametrize("seed", range(20))
+def test_nearest_titles_equal_dense_vectors(seed):
+    train = drawn_texts(seed, 40, longest=9)
+    titles = [f"title {number}" for number in range(40)]
+    texts = [*drawn_texts(200 + seed, 30, longest=9), ""]
+    expected = [nearest_by_vectors(text, train, titles) for text in texts]
+    assert len(set(expected)) > 5
+    assert nearest_titles(texts, train, titles) == expected
+    assert [nearest_title(text, train, titles) for text in texts] == expected
+
+
+@pytest.mark.parametrize(
+    ("text", "train", "nearest"),
+    [
+        ("slow plot", ["a slow start", "slow plot", "plot"], 1),
+        ("SLOW plot!", ["fast", "plot, slow"], 1),
+        ("slow plot", ["plot slow", "slow plot"], 0),  # a tie: the first
+        ("a b c c c", ["a b c c", "a a b b c c c c", "a b c c"], 0),  # so too where lengths differ
+        ("slow plot", ["none", "of these"], 0),  # nothing is shared: the first
+        ("slow plot", ["…", "none"], 0),  # a text without words has 0
+        ("slow plot", ["…", "plot"], 1),
+        ("slow", ["slow and long and dull", "slow slow slow"], 1),  # a repeated word does not turn the vector
+        ("slow slow plot", ["slow plot plot", "slow slow plot end"], 1),  # counts, not sets
+        ("año", ["ano", "an\u0303o"], 1),
+    ],
+)
+def test_nearest_title(text, train, nearest):
+    titles = [f"title {number}" for number in range(len(train))]
+    assert nearest_title(text, train, titles) == f"title {nearest}"
+    assert nearest_title(text, tuple(train), tuple(titles)) == f"title {nearest}"
+
+
+@pytest.mark.parametrize("text", ["", "  ", "¿…?"])
+def test_nothing_is_near_a_text_without_words(text):
+    assert nearest_title(text, ["slow plot"], ["a title"]) == ""
+
+
+@pytest.mark.parametrize("text", ["slow plot", ""])
+@pytest.mark.parametrize(("train", "titles"), [([], []), (["a"], []), ([], ["a"]), (["a", "b"], ["a"])])
+def test_nearest_title_needs_a_title_for_each_text(text, train, titles):
+    for call in (lambda: nearest_title(text, train, titles), lambda: nearest_titles([text], train, titles)):
+        with pytest.raises(ValueError, match="titles"):
+            call()
+
+
+def test_no_text_has_no_nearest_title():
+    assert nearest_titles([], ["slow plot"], ["a title"]) == []

@@ -25,6 +25,7 @@ from resumen.metrics import (
     score_examples,
     unsupported_numbers,
     verdict,
+    verdict_over_seeds,
     wrong_language,
 )
 from resumen.text import tokenize_words
@@ -502,6 +503,101 @@ def test_verdict_reads_the_interval():
         assert verdict(a, b, seed=seed) == expected
         seen[expected] += 1
     assert min(seen[word] for word in ("better", "worse", "no evidence")) >= 5
+
+
+def drawn_runs(seed, runs=4, examples=80):
+    """Return scores of several runs and of a baseline: examples differ in difficulty, runs in skill."""
+    rng = np.random.default_rng(seed)
+    difficulty = rng.uniform(0, 60, examples)
+    skill = rng.normal(1, 2, (runs, 1))
+    return difficulty + skill + rng.normal(0, 5, (runs, examples)), difficulty + rng.normal(0, 5, examples)
+
+
+@pytest.mark.parametrize("seed", range(3))
+def test_verdict_over_seeds_against_a_second_implementation(seed):
+    model, baseline = drawn_runs(seed)
+    found = verdict_over_seeds(model, baseline, n_resamples=4000, seed=seed)
+    rng = random.Random(seed)
+    means = []
+    for _ in range(4000):
+        runs = rng.choices(range(len(model)), k=len(model))
+        examples = rng.choices(range(len(baseline)), k=len(baseline))
+        means.append(
+            sum(model[run][one] - baseline[one] for run in runs for one in examples) / len(runs) / len(examples)
+        )
+    means.sort()
+    assert found["mean_difference"] == pytest.approx(float(np.mean(model)) - float(np.mean(baseline)))
+    assert found["low"] == pytest.approx(means[100], abs=0.2)
+    assert found["high"] == pytest.approx(means[-101], abs=0.2)
+
+
+@pytest.mark.parametrize(
+    ("model", "baseline", "expected"),
+    [
+        ([[5, 7, 9], [5, 7, 9]], [4, 6, 8], (1, 1, 1, "better")),  # pairs: the reviews' difficulty cancels out
+        ([[4, 6, 8]], [5, 7, 9], (-1, -1, -1, "worse")),
+        ([[2, 2], [2, 2]], [2, 2], (0, 0, 0, "no evidence")),
+        ([[5], [-5]], [0], (0, -5, 5, "no evidence")),  # seeds that disagree
+        (
+            [[0, 0], [3, 3], [6, 6]],
+            [0, 0],
+            (3, 0, 6, "no evidence"),
+        ),  # 1 in 27 draws one seed three times; 0 is not above 0
+        ([[1, 1], [3, 3], [5, 5]], [0, 0], (3, 1, 5, "better")),
+        # The examples are the same for all runs: a quarter of the resamples has the first twice. Drawn apart, 1 in 256 would.
+        ([[0, 10]] * 4, [0, 0], (5, 0, 10, "no evidence")),
+    ],
+)
+def test_verdict_over_seeds(model, baseline, expected):
+    found = verdict_over_seeds(model, baseline)
+    assert list(found) == ["mean_difference", "low", "high", "verdict"]
+    assert [found[name] for name in ("mean_difference", "low", "high")] == pytest.approx(list(expected[:3]))
+    assert found["verdict"] == expected[3]
+    assert all(type(found[name]) is float for name in ("mean_difference", "low", "high"))
+
+
+def test_one_seed_gives_the_paired_bootstrap():
+    model, baseline = drawn_runs(7, runs=1)
+    found, paired = verdict_over_seeds(model, baseline, 4000), paired_bootstrap(model[0], baseline, 4000)
+    assert found["mean_difference"] == pytest.approx(paired["mean_difference"])
+    assert (found["low"], found["high"]) == pytest.approx((paired["low"], paired["high"]), abs=0.15)
+
+
+def test_seeds_that_differ_widen_the_interval():
+    model, baseline = drawn_runs(8)
+    apart = [row + shift for row, shift in zip(model, (-12, -4, 4, 12), strict=True)]
+    near, far = (verdict_over_seeds(runs, baseline) for runs in (model, apart))
+    assert far["mean_difference"] == pytest.approx(near["mean_difference"])
+    assert far["high"] - far["low"] > 1.5 * (near["high"] - near["low"])
+
+
+def test_verdict_over_seeds_repeats_itself_and_changes_nothing():
+    model, baseline = ([list(map(float, row)) for row in part] for part in map(np.atleast_2d, drawn_runs(9)))
+    kept = [row[:] for row in model], baseline[0][:]
+    found = verdict_over_seeds(model, baseline[0], seed=1)
+    assert found == verdict_over_seeds(model, baseline[0], seed=1)
+    assert found["low"] != verdict_over_seeds(model, baseline[0], seed=2)["low"]
+    assert found == verdict_over_seeds(np.array(model), np.array(baseline[0]), seed=1)
+    assert (model, baseline[0]) == kept
+
+
+@pytest.mark.parametrize(
+    ("model", "baseline", "message"),
+    [
+        ([], [], "no scores"),
+        ([], [1.0], "no scores"),
+        ([[]], [], "no scores"),
+        ([[], []], [], "no scores"),
+        ([[1.0, 2.0], [1.0]], [1.0, 2.0], "not paired"),
+        ([[1.0, 2.0]], [1.0], "not paired"),
+        ([[1.0]], [1.0, 2.0], "not paired"),
+        ([[]], [1.0], "not paired"),
+        ([[1.0]], [], "not paired"),
+    ],
+)
+def test_verdict_over_seeds_of_unpaired_scores(model, baseline, message):
+    with pytest.raises(ValueError, match=message):
+        verdict_over_seeds(model, baseline)
 
 
 # What a summary says that its source does not.

@@ -9,6 +9,13 @@ from matplotlib.container import ErrorbarContainer
 from resumen import plots
 
 SCORES = pd.DataFrame({"lead-3": [12.34, 15.61], "model": [20.0, 18.25]}, index=["en", "es"])
+INTERVALS = {
+    "test": {
+        "lead-1": {"mean": 12.34, "low": 10.0, "high": 15.0},
+        "oracle": {"mean": 30.0, "low": 28.0, "high": 32.0},
+    },
+    "hard": {"lead-1": {"mean": 4.0, "low": 3.5, "high": 5.0}, "oracle": {"mean": 9.5, "low": 8.0, "high": 11.0}},
+}
 FIGURES = {
     "histograms": (
         lambda: plots.length_histograms({"en": [1, 2, 3, 50], "es": [2, 4, 9]}, "words per title", "Lengths", limit=10),
@@ -25,6 +32,16 @@ FIGURES = {
             "ROUGE-1 F1 × 100",
             "English: lead-3 = 12.3, model = 20.0",
             "Spanish: lead-3 = 15.6, model = 18.2",
+        ],
+    ),
+    "intervals": (
+        lambda: plots.intervals({"en": INTERVALS, "es": INTERVALS}, "ROUGE-1 F1 × 100", "Floors"),
+        [
+            "Floors",
+            "ROUGE-1 F1 × 100",
+            "English, test: lead-1 = 12.3, oracle = 30.0",
+            "Spanish, hard: lead-1 = 4.0, oracle = 9.5",
+            "95 % intervals",
         ],
     ),
     "curves": (
@@ -69,6 +86,18 @@ def test_bars_show_the_values_and_their_intervals():
     assert ends == [[18.0, 23.0], [17.0, 19.0]]
     assert "95 % bootstrap intervals" in alt
     assert "interval" not in plots.grouped_bars(SCORES, "ROUGE-1", "T")[1]
+
+
+def test_intervals_are_where_they_should_be():
+    figure, _ = plots.intervals({"en": INTERVALS}, "ROUGE-1", "T")
+    (axes,) = figure.axes
+    assert [label.get_text() for label in axes.get_yticklabels()] == ["lead-1", "oracle"]
+    assert axes.yaxis_inverted(), "the first row is on top"
+    drawn = [container for container in axes.containers if isinstance(container, ErrorbarContainer)]
+    ends = [segment[:, 0].round(2).tolist() for one in drawn for segment in one.lines[2][0].get_segments()]
+    assert ends == [[10.0, 15.0], [28.0, 32.0], [3.5, 5.0], [8.0, 11.0]]
+    heights = [tuple(one.lines[0].get_ydata()) for one in drawn]
+    assert len(set(heights)) == 2, "one series lies on the other"
 
 
 def test_histogram_counts_what_lies_beyond_the_limit():
