@@ -271,6 +271,7 @@ def test_nothing_outlives_a_kill(name, victim):
 def test_reasons_are_words():
     assert forkserver.why(3, 0, None) == "it ended itself, with exit code 3"
     assert forkserver.why(-11, 0, None) == "it crashed (SIGSEGV)"
+    assert forkserver.why(-9, 0, None) == forkserver.KILLED
     assert forkserver.why(-9, 61, Policy(cpu=60)) == "it used more than 60 s of processor time"
 
 

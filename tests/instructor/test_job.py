@@ -7,9 +7,21 @@ import nbformat
 import pytest
 from small_course import RIGHT, STAGE, WRONG, hand_in, hand_in_bytes
 
+from resumen.instructor import job, sandbox
 from resumen.instructor.grade import _job
 from resumen.instructor.gradebook import Course
-from resumen.instructor.job import COLD, MODES, STOCK, WARM, finished, kernels, read_result, run_job, write_whole
+from resumen.instructor.job import (
+    COLD,
+    MODES,
+    SANDBOXED,
+    STOCK,
+    WARM,
+    finished,
+    kernels,
+    read_result,
+    run_job,
+    write_whole,
+)
 from resumen.instructor.workers import failure_of
 
 FORGED = "import sys\ndef double(x):\n    sys.displayhook(1000)\n    return 2 * x"
@@ -106,6 +118,32 @@ def test_an_accident_gets_a_second_try(course, monkeypatch, tmp_path):
     assert (points(done), done.reason) == ([4, 6, 0], "")
 
 
+@pytest.mark.skipif(bool(sandbox.available()), reason="no sandbox here")
+@pytest.mark.parametrize("mode", SANDBOXED)
+@pytest.mark.parametrize(
+    ("why", "code", "runs", "reason"),
+    [
+        ("killed", "import os; os.kill(os.getpid(), 9)", 2, "it was killed"),
+        ("crashed", "import ctypes; ctypes.string_at(0)", 1, "it crashed (SIGSEGV)"),
+        ("left", "import os; os._exit(3)", 1, "it ended itself, with exit code 3"),
+        ("greedy", "kept = bytes(8 << 30); kept = bytes(b'x') * (8 << 30)", 1, ""),
+    ],
+)
+@pytest.mark.parametrize("where", ["in the cell", "in the function"])
+def test_only_an_accident_does(course, monkeypatch, mode, why, code, runs, reason, where):
+    """A kernel that ends by the student's own doing is not started again."""
+    started = []
+    monkeypatch.setattr(job, "_preprocessor", lambda *told, real=job._preprocessor: started.append(told) or real(*told))
+    double = f"{code}\n{RIGHT['double']}" if where == "in the cell" else f"def double(x):\n    {code}\n    return 2 * x"
+    one = _job(course, hand_in(course.root, f"{why}-{where[-4:]}-{mode}", {**RIGHT, "double": double}), mode)
+    with kernels(course, mode):
+        run_job(one)
+    done = read_result(one.path, one.key)
+    assert reason in done.reason
+    assert done.tasks[0].points == 0
+    assert len(started) == runs
+
+
 def test_half_a_character_in_an_output(course):
     job = _job(course, hand_in(course.root, "emoji", RIGHT), COLD)
     notebook = nbformat.read(job.course.submitted(*job.names), as_version=4)
@@ -139,8 +177,6 @@ def test_a_result_that_cannot_be_read_is_none(tmp_path, text):
 def test_modes_agree(folder):
     """The same scores in every mode, and from nbgrader itself."""
     from nbgrader.apps import NbGraderAPI
-
-    from resumen.instructor import sandbox
 
     course = Course(folder)
     names = ["right", "one", "untouched", "noisy"]

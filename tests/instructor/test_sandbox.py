@@ -134,7 +134,7 @@ ATTACKS = {
         "No space left",
     ),
     "forks without end": (
-        "import os, time\nwhile True:\n    if os.fork() == 0: time.sleep(60)",
+        "import os\nwhile True: os.fork()",
         f"Resource temporarily unavailable|of memory|{SLOW}",  # whichever limit is met first
     ),
     "starts a thousand threads": (
@@ -169,7 +169,7 @@ ATTACKS = {
     "aborts": ("import os; os.abort()", "crashed .SIGABRT"),
     "kills all it can": (
         "import os; os.kill(-1, 9)\nos.kill(os.getpid(), 9)",
-        "crashed .SIGKILL|ended|PermissionError",
+        "it was killed|ended|PermissionError",
     ),
     "overflows the stack": (
         "import sys; sys.setrecursionlimit(10**9)\ndef f(): return f()\nf()",

@@ -73,6 +73,9 @@ PRELOAD = {
 
 STOPPED, LEFT = "the caller stopped it", "the caller is gone"
 
+KILLED, SERVER_ENDED = ACCIDENTS = ("it was killed", "the warm server ended")
+"""Reasons why a kernel ended that may not come again."""
+
 TICK = 0.1
 """Seconds between two looks at what a sandbox uses."""
 
@@ -398,6 +401,8 @@ def why(code: int, seconds: float, policy: Policy | None) -> str:
         return f"it used more than {policy.cpu} s of processor time"
     if code >= 0:
         return f"it ended itself, with exit code {code}"
+    if code == -signal.SIGKILL:
+        return KILLED
     try:
         name = signal.Signals(-code).name
     except ValueError:

@@ -5,7 +5,8 @@ Both are nbgrader preprocessors: they stand where nbgrader's own `Execute` stand
 
     executed, resources = TwoProcessExecute(source=instructors_notebook, answer_kernel="resumen-sandbox",
                                             test_kernel="resumen-warm", timeout=180).preprocess(rebuilt, resources)
-    resources["resumen"]["reason"]  # "" or why the rest of it was not run
+    resources["resumen"]["reason"]    # "" or why the rest of it was not run
+    resources["resumen"]["accident"]  # whether it may go well another time: something outside killed a kernel
 
 A submission always comes back. A kernel that dies, does not end, or says too much costs the cells that it prevented: each of
 them gets an error whose message is the reason.
@@ -34,6 +35,7 @@ from nbgrader.utils import is_solution
 from traitlets import Float, Instance, Integer, Unicode
 from traitlets.config import Config
 
+from resumen.instructor.forkserver import ACCIDENTS
 from resumen.notebooks import is_test, names
 
 NOT_RUN = "NotRun"
@@ -70,7 +72,7 @@ class _Kernel(NotebookClient):
             extra_arguments=["--HistoryManager.hist_file=:memory:", "--log-level=CRITICAL"],
             **options,
         )
-        self.broken = ""
+        self.broken, self.accident = "", False
         self.on_cell_executed = self._note
 
     def process_message(self, msg, cell, cell_index):
@@ -105,7 +107,9 @@ class _Kernel(NotebookClient):
             elif self.reply["status"] != "ok" and not any(one.output_type == "error" for one in cell.outputs):
                 mark(cell, f"it failed without an error that can be shown: {self.reply['ename']}")
         except DeadKernelError:
-            self.broken = f"the kernel died: {self.why() or 'it was killed, crashed, or ran out of memory'}"
+            why = self.why()
+            self.accident = not self.broken and (not why or why in ACCIDENTS)
+            self.broken = f"the kernel died: {why or 'it was killed, crashed, or ran out of memory'}"
         except Exception as error:  # a kernel in the hands of a student may send anything
             self.broken = f"the kernel broke the rules of its line: {type(error).__name__}"
         return self.broken
@@ -153,7 +157,7 @@ class _Execute(NbGraderPreprocessor):
     async def _run(self, nb, resources) -> None:
         self._end = time.monotonic() + self.submission_timeout
         self._folder = Path(tempfile.mkdtemp(prefix="resumen-", dir="/tmp"))  # a sandbox has a /tmp, too
-        resources.setdefault("resumen", {})["reason"] = ""
+        resources["resumen"] = {"reason": "", "accident": False}
         try:
             await self._run_cells(nb, resources)
         finally:
@@ -189,7 +193,7 @@ class SingleProcessExecute(_Execute):
                     if not reason:
                         continue
                 mark(cell, reason)
-        resources["resumen"]["reason"] = reason
+        resources["resumen"].update(reason=reason, accident=kernel.accident)
 
 
 class TwoProcessExecute(_Execute):
@@ -232,7 +236,7 @@ class TwoProcessExecute(_Execute):
                     await self._test(cell, plan.asked_by(cell), answers, tests, path)
                     if tests.broken:
                         mark(cell, tests.broken)
-        resources["resumen"]["reason"] = answers.broken or tests.broken
+        resources["resumen"].update(reason=answers.broken or tests.broken, accident=answers.accident or tests.accident)
 
     async def _test(self, cell, names: list[str], answers: _Kernel, tests: _Kernel, path: str) -> None:
         """Run a test cell in the tests' kernel while the answers' kernel serves what it asks for."""
@@ -246,8 +250,9 @@ class TwoProcessExecute(_Execute):
         finally:
             told = await self._scratch(tests, "_line.close(); print(_line.gone, end='')")
             if told and not answers.broken:
-                answers.broken = answers.why() or told
-                if answers.why():
+                why = answers.why()
+                answers.broken, answers.accident = why or told, why in ACCIDENTS
+                if why:
                     mark(cell, answers.broken)
             if not answers.broken and not await _ends(serving, 5):
                 await answers.km.interrupt_kernel()

@@ -15,6 +15,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import nbformat
+from nbclient.exceptions import DeadKernelError
 from nbconvert.exporters.exporter import ResourcesDict
 from nbformat import NotebookNode
 from nbgrader.preprocessors import Execute, IgnorePattern, LimitOutput
@@ -43,9 +44,6 @@ FORKED = (WARM, *SANDBOXED)
 
 FORMAT = 1
 """Grows when results of before can no longer be read."""
-
-DIED = re.compile(r"\b(died|ended|gone)\b")
-"""A kernel that ended by itself, or was killed by something outside: it may have been an accident, so it gets a second try."""
 
 
 @dataclass(frozen=True)
@@ -190,19 +188,23 @@ def kernels(course: Course, mode: str):
 def _executed(notebook: NotebookNode, job: Job, source: NotebookNode) -> tuple[NotebookNode, str]:
     """Return the notebook with its outputs, and "" or why it was not run to its end."""
     os.environ["NBGRADER_EXECUTION"] = "autograde"
-    for _ in range(2):
-        executed, reason = copy.deepcopy(notebook), ""
+    for _ in range(2):  # a kernel that something outside killed costs the student nothing
+        executed, reason, accident = copy.deepcopy(notebook), "", False
         with tempfile.TemporaryDirectory(prefix="resumen-job-") as folder:  # nothing lies beside the notebook
             resources = ResourcesDict(metadata={"path": folder}, nbgrader=dict(zip(NAMES, job.names, strict=True)))
             try:
                 _preprocessor(job, source).preprocess(executed, resources)
-                reason = resources.get("resumen", {}).get("reason", "")
+                told = resources.get("resumen", {})
+                reason, accident = told.get("reason", ""), told.get("accident", False)
             except (CourseError, OSError):
                 raise
+            except DeadKernelError as error:  # in stock mode
+                reason, accident = f"the kernel died: {first_sentence(str(error))}", True
+                stop(executed, reason)
             except Exception as error:  # nbclient's, nbgrader's and ours
                 reason = f"{type(error).__name__}: {first_sentence(str(error))}"
                 stop(executed, reason)
-        if not DIED.search(reason):
+        if not accident:
             break
     return executed, reason
 

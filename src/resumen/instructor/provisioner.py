@@ -146,7 +146,7 @@ class Forked:
             message = {}
         if message is not None:
             self.returncode = message.get("exit", -signal.SIGKILL)
-            self.reason = message.get("reason", "the warm server ended")
+            self.reason = message.get("reason", forkserver.SERVER_ENDED)
             self._socket.close()
 
     def send_signal(self, number: int) -> None:
