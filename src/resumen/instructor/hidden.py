@@ -107,9 +107,10 @@ class _Kernel(NotebookClient):
             elif self.reply["status"] != "ok" and not any(one.output_type == "error" for one in cell.outputs):
                 mark(cell, f"it failed without an error that can be shown: {self.reply['ename']}")
         except DeadKernelError:
-            why = self.why()
-            self.accident = not self.broken and (not why or why in ACCIDENTS)
-            self.broken = f"the kernel died: {why or 'it was killed, crashed, or ran out of memory'}"
+            if not self.broken:  # else whoever found out has said why, or we ended it
+                why = self.why()
+                self.accident = not why or why in ACCIDENTS
+                self.broken = f"the kernel died: {why or 'it was killed, crashed, or ran out of memory'}"
         except Exception as error:  # a kernel in the hands of a student may send anything
             self.broken = f"the kernel broke the rules of its line: {type(error).__name__}"
         return self.broken
@@ -117,6 +118,14 @@ class _Kernel(NotebookClient):
     def why(self) -> str:
         """Return why a kernel of ours ended, in words; "" if it runs, or if nobody knows."""
         return getattr(self.km.provisioner, "reason", "") if self.km else ""
+
+    async def end(self) -> str:
+        """Return why this kernel ended. Its line breaks a moment before its keeper says why; "" if it runs on, without a line."""
+        for _ in range(100):
+            if not await self.km.is_alive():
+                break
+            await asyncio.sleep(0.02)
+        return self.why()
 
     def _note(self, execute_reply, **_):
         content = execute_reply["content"]
@@ -241,7 +250,7 @@ class TwoProcessExecute(_Execute):
     async def _test(self, cell, names: list[str], answers: _Kernel, tests: _Kernel, path: str) -> None:
         """Run a test cell in the tests' kernel while the answers' kernel serves what it asks for."""
         if answers.broken:
-            await self._scratch(tests, f"_line.gone = _line.gone or {answers.broken!r}")
+            await self._scratch(tests, f"_line.gone = {answers.broken!r}")
         code = f"from resumen.instructor.answers import serve as _serve\n_serve({path!r}, globals(), {TASK.findall(cell.source)!r})"
         serving = asyncio.ensure_future(answers.run(nbformat.v4.new_code_cell(code), self.submission_timeout))
         try:
@@ -250,8 +259,8 @@ class TwoProcessExecute(_Execute):
         finally:
             told = await self._scratch(tests, "_line.close(); print(_line.gone, end='')")
             if told and not answers.broken:
-                why = answers.why()
-                answers.broken, answers.accident = why or told, why in ACCIDENTS
+                why = await answers.end()
+                answers.broken, answers.accident = f"the kernel died: {why}" if why else told, why in ACCIDENTS
                 if why:
                     mark(cell, answers.broken)
             if not answers.broken and not await _ends(serving, 5):
