@@ -122,16 +122,17 @@ def shares(process: psutil.Process) -> int:
 
 def make(course: Path, stage: str, count: int) -> Path:
     """Make a course in which every student has some answers right, some untouched and one wrong, in turn."""
+    name = FROM if stage == SMALL else stage
     for kind in ("solutions", "labs"):
-        path = course / kind / stage / "lab.ipynb"
+        path = course / kind / name / "lab.ipynb"
         path.parent.mkdir(parents=True)
-        notebook = nbformat.read(ROOT / kind / (FROM if stage == SMALL else stage) / "lab.ipynb", as_version=4)
+        notebook = nbformat.read(ROOT / kind / name / "lab.ipynb", as_version=4)
         nbformat.write(shortened(notebook) if stage == SMALL else notebook, path)
     shutil.copyfile(ROOT / "nbgrader_config.py", course / "nbgrader_config.py")
-    Course(course).record([stage])
-    source = nbformat.read(course / "solutions" / stage / "lab.ipynb", as_version=4)
+    Course(course).record([name])
+    source = nbformat.read(course / "solutions" / name / "lab.ipynb", as_version=4)
     for student in range(count):
-        notebook = nbformat.read(course / "labs" / stage / "lab.ipynb", as_version=4)
+        notebook = nbformat.read(course / "labs" / name / "lab.ipynb", as_version=4)
         answers = [pair for pair in zip(notebook.cells, source.cells, strict=True) if is_answer(pair[0])]
         for number, (cell, original) in enumerate(answers):
             turn = (number + student) % 5
@@ -139,7 +140,7 @@ def make(course: Path, stage: str, count: int) -> Path:
                 cell.source = re.sub(r"^[ \t]*### (BEGIN|END) SOLUTION\n?", "", original.source, flags=re.M)
             if cell.cell_type == "code" and turn == 1:
                 cell.source += "\nraise ValueError('not like this')"
-        place = course / "var" / "submitted" / f"student{student:03d}" / stage
+        place = course / "var" / "submitted" / f"student{student:03d}" / name
         place.mkdir(parents=True)
         nbformat.write(notebook, place / "lab.ipynb")
     return course
@@ -182,6 +183,7 @@ def ours(course: Path, mode: str, jobs: int) -> None:
 def one(course: Path, mode: str, jobs: int) -> None:
     found, _ = find_submissions(course / "var" / "submitted")
     graded = grade(Course(course), found, mode=mode, jobs=jobs)
+    assert len(graded.results) == len(found) > 0, graded.ungraded
     report.write_lists(Course(course), graded)
 
 

@@ -150,6 +150,7 @@ def _facts(source: str) -> _Facts:
     except SyntaxError:
         return _Facts(must=True)
     facts = _Facts(must="get_ipython()" in plain or all(isinstance(one, PREPARES) for one in tree.body))
+    leaves_files = "TemporaryDirectory" not in source
     for node in ast.walk(tree):
         if isinstance(node, (ast.Import, ast.ImportFrom)):
             facts.tools |= {name.asname or name.name.partition(".")[0] for name in node.names}
@@ -157,13 +158,13 @@ def _facts(source: str) -> _Facts:
             facts.binds |= {(getattr(node, "module", None) or name.name).partition(".")[0] for name in node.names}
         elif isinstance(node, ast.Call):
             called = ast.unparse(node.func)
-            facts.must |= bool(REACHES_OUT.search(called))
-            facts.must |= bool(WRITES.search(called)) and "TemporaryDirectory" not in source
+            facts.must |= bool(REACHES_OUT.search(called)) or (leaves_files and bool(WRITES.search(called)))
         elif isinstance(node, ast.Expr) and isinstance(node.value, ast.Call) and node is not tree.body[-1]:
             # A method may change its object, which has a name. Of another call whose value nobody takes, nobody can tell.
-            function = node.value.func
+            function, called = node.value.func, ast.unparse(node.value.func)
+            is_harmless = SHOWS.search(called) or (WRITES.search(called) and not leaves_files)
             method = isinstance(function, ast.Attribute) and _root(function)
-            facts.must |= not method and not SHOWS.search(ast.unparse(function))
+            facts.must |= not method and not is_harmless
         elif isinstance(node, (ast.Attribute, ast.Subscript)) and not isinstance(node.ctx, ast.Load):
             facts.parts.add(_root(node) or "")
     facts.tools |= {node.name for node in tree.body if isinstance(node, DEFINITIONS)}
