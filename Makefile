@@ -17,7 +17,7 @@ export HF_HUB_DISABLE_TELEMETRY = 1
 # Modules are compiled when they are first imported, and never again: most of what is installed is not imported at all.
 export PYTHONDONTWRITEBYTECODE =
 
-.PHONY: course lab test check notebooks clean
+.PHONY: course lab test quick check notebooks clean
 
 course: .venv/notebooks.stamp
 	@$(BIN)/resumen course
@@ -31,6 +31,10 @@ lab: .venv/notebooks.stamp
 # those with the most tests are not those that take longest.
 test: .venv/dev.stamp
 	$(BIN)/python -m pytest stages quizzes tests --nbval-lax --nbval-current-env --nbval-cell-timeout=600 -n 2 --dist loadfile --no-loadscope-reorder
+
+# Without what trains for longer or starts processes, and without the lectures.
+quick: .venv/dev.stamp
+	$(BIN)/python -m pytest tests -m "not slow" -n 2 --dist loadfile
 
 check: .venv/dev.stamp
 	$(BIN)/ruff check .

@@ -190,11 +190,20 @@ def names(source: str) -> tuple[set[str], set[str]]:
     """Return the names that a cell reads from the notebook's namespace and those that it binds there."""
     from IPython.core.inputtransformer2 import TransformerManager
 
-    reads, binds = set(), set()
     try:
-        top = symtable.symtable(TransformerManager().transform_cell(source), "cell", "exec")
+        return names_of(TransformerManager().transform_cell(source))
     except SyntaxError:
-        return reads, binds
+        return set(), set()
+
+
+def names_of(code: str) -> tuple[set[str], set[str]]:
+    """As `names`, of plain Python.
+
+    Raises:
+        SyntaxError: if it is not.
+    """
+    reads, binds = set(), set()
+    top = symtable.symtable(code, "cell", "exec")
     tables = [top]
     for table in tables:
         tables += table.get_children()

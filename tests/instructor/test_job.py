@@ -2,6 +2,8 @@
 
 import json
 import os
+import sys
+from contextlib import nullcontext
 
 import nbformat
 import pytest
@@ -22,6 +24,7 @@ from resumen.instructor.job import (
     run_job,
     write_whole,
 )
+from resumen.instructor.provisioner import kernelspecs
 from resumen.instructor.workers import failure_of
 
 FORGED = "import sys\ndef double(x):\n    sys.displayhook(1000)\n    return 2 * x"
@@ -41,7 +44,9 @@ ANSWERS = {
 
 @pytest.fixture(scope="module")
 def course(shared):
-    return Course(shared)
+    """A course, and one warm server for the whole file."""
+    with kernelspecs() if sys.platform == "linux" else nullcontext():
+        yield Course(shared)
 
 
 @pytest.fixture

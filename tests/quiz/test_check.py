@@ -152,17 +152,21 @@ def test_files_that_are_no_quiz(write, sound, tmp_path):
     assert "this is not UTF-8" in fault and int(fault.removeprefix(f"{path}:").split(":")[0]) == 9
 
 
+LAUGHS = "l0: &l0 [ha, ha]\n" + "".join(f"l{n}: &l{n} [{', '.join([f'*l{n - 1}'] * 10)}]\n" for n in range(1, 10))
+
+
 @pytest.mark.parametrize(
     ("old", "new", "words"),
     [
         ("questions:", "questions: &all\n  - *all", "an anchor (&) holds itself (*)"),
         ("    points: 1", "    points: &p {p: *p}", "an anchor (&) holds itself (*)"),
+        ("questions:", f"{LAUGHS}questions:", "stand for more than 100,000 values"),
         ("    points: 1", f"    points: 1{'0' * 400}", "is no number to compare with"),
         ("    points: 1", "    points: .inf", "is no number to compare with"),
         ("    points: 1", f"    points: 1{'0' * 5000}", "this is not YAML that can be read"),
         ("    points: 1", "    points: 2021-13-45", "this is not YAML that can be read"),
     ],
-    ids=["a list in itself", "a mapping in itself", "10**400", "inf", "10**5000", "no date"],
+    ids=["a list in itself", "a mapping in itself", "a billion laughs", "10**400", "inf", "10**5000", "no date"],
 )
 def test_values_that_nobody_can_use(write, sound, old, new, words):
     assert old in sound

@@ -52,6 +52,12 @@ PRELOAD = {
     "ipykernel.ipkernel": "",
     "ipykernel.zmqshell": "",
     "ipykernel.debugger": "",
+    "IPython.core.completerlib": "",
+    "IPython.core.debugger": "",
+    "IPython.core.logger": "",
+    "IPython.core.oinspect": "",
+    "IPython.extensions.storemagic": "",
+    "tornado.platform.asyncio": "",
     "ipywidgets": "",
     "torch": "",
     "transformers": "AutoConfig AutoModelForSeq2SeqLM AutoTokenizer DataCollatorForSeq2Seq EvalPrediction GenerationConfig MT5Config "
@@ -68,6 +74,9 @@ PRELOAD = {
     "resumen.plots": "",
     "resumen.training": "",
     "resumen.baselines": "",
+    "resumen.instructor.answers": "",
+    "resumen.modeling": "",
+    "resumen.setup": "",
 }
 """Modules, and the names that transformers loads only when they are asked for."""
 
@@ -140,6 +149,8 @@ def _start() -> str:
         if name in os.environ
     }
     # Whatever the libraries read when they are imported. Nothing else: a kernel can read the environment that its server began with.
+    if "PYTHONPATH" in environment:  # the server runs elsewhere
+        environment["PYTHONPATH"] = os.pathsep.join(map(os.path.abspath, environment["PYTHONPATH"].split(os.pathsep)))
     environment |= {
         "HF_HOME": f"{folder}/home",
         "HF_HUB_OFFLINE": "1",

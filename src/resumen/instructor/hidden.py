@@ -14,16 +14,18 @@ them gets an error whose message is the reason.
 With two processes the student's kernel runs the answer cells and the instructor's cells around them, in their order, as a
 student would. The tests' kernel runs the test cells, and of the instructor's other cells those that they need. It never runs
 a line of the student's; it asks the answers for plain values (`resumen.instructor.answers`, `resumen.instructor.crossing`).
+
+The instructor's cells on which nothing graded depends are not run, and say so (`resumen.instructor.plan`); with `whole` they are.
 """
 
 import asyncio
-import builtins
 import contextlib
 import re
 import shutil
 import tempfile
 import time
 from pathlib import Path
+from queue import Empty
 
 import nbformat
 from jupyter_client.manager import AsyncKernelManager
@@ -31,18 +33,21 @@ from jupyter_core.utils import run_sync
 from nbclient import NotebookClient
 from nbclient.exceptions import DeadKernelError
 from nbgrader.preprocessors import NbGraderPreprocessor
-from nbgrader.utils import is_solution
-from traitlets import Float, Instance, Integer, Unicode
+from traitlets import Bool, Float, Instance, Integer, Unicode
 from traitlets.config import Config
 
 from resumen.instructor.forkserver import ACCIDENTS
-from resumen.notebooks import is_test, names
+from resumen.instructor.plan import LEFT_OUT, Plan, left_out
+from resumen.notebooks import is_test
 
 NOT_RUN = "NotRun"
 """Name of the error in a cell that was not run, or not to its end. Its message is the reason."""
 
-WATCH = "import resumen.own as _own; _own.watch(); del _own"
-"""First of all, in a kernel that answers run in: a lab imports `resumen.lab` later, or not at all if a warm kernel has it."""
+PLAIN = "get_ipython().InteractiveTB.set_mode(mode='Plain')"
+"""First of all in every kernel: to find and colour the lines around an error takes longer than most tests."""
+
+WATCH = f"import resumen.own as _own; _own.watch(); del _own; {PLAIN}"
+"""And this in one that answers run in: a lab imports `resumen.lab` later, or not at all if a warm kernel has it."""
 
 TASK = re.compile(r"\btask\(\s*[\"'].*?(\w+)[\"']\s*\)")
 """A test cell's `with task("Task 1 · clean_text")`: the function that it is about."""
@@ -74,6 +79,27 @@ class _Kernel(NotebookClient):
         )
         self.broken, self.accident = "", False
         self.on_cell_executed = self._note
+
+    async def async_start_new_kernel_client(self):
+        """As nbclient, but ready as soon as an answer has come on both channels, not 0.2 s after the last message."""
+        self.kc = self.km.client()
+        self.kc.start_channels()
+        self.kc.allow_stdin = False
+        deadline = time.monotonic() + self.startup_timeout
+        while True:
+            asked = self.kc.kernel_info()
+            try:
+                while (await self.kc.get_shell_msg(timeout=1))["parent_header"].get("msg_id") != asked:
+                    pass
+                while (await self.kc.get_iopub_msg(timeout=1))["content"].get("execution_state") != "idle":
+                    pass
+                return self.kc
+            except Empty:
+                if not await self.km.is_alive() or time.monotonic() > deadline:
+                    why = self.why()
+                    raise RuntimeError(
+                        f"The kernel did not start: {why or 'it died, or did not answer in time'}."
+                    ) from None
 
     def process_message(self, msg, cell, cell_index):
         """As nbclient, but what a cell prints and shows ends at `max_output` bytes. An error is never left out: it costs the points."""
@@ -107,9 +133,10 @@ class _Kernel(NotebookClient):
             elif self.reply["status"] != "ok" and not any(one.output_type == "error" for one in cell.outputs):
                 mark(cell, f"it failed without an error that can be shown: {self.reply['ename']}")
         except DeadKernelError:
-            why = self.why()
-            self.accident = not self.broken and (not why or why in ACCIDENTS)
-            self.broken = f"the kernel died: {why or 'it was killed, crashed, or ran out of memory'}"
+            if not self.broken:  # else whoever found out has said why, or we ended it
+                why = self.why()
+                self.accident = not why or why in ACCIDENTS
+                self.broken = f"the kernel died: {why or 'it was killed, crashed, or ran out of memory'}"
         except Exception as error:  # a kernel in the hands of a student may send anything
             self.broken = f"the kernel broke the rules of its line: {type(error).__name__}"
         return self.broken
@@ -117,6 +144,14 @@ class _Kernel(NotebookClient):
     def why(self) -> str:
         """Return why a kernel of ours ended, in words; "" if it runs, or if nobody knows."""
         return getattr(self.km.provisioner, "reason", "") if self.km else ""
+
+    async def end(self) -> str:
+        """Return why this kernel ended. Its line breaks a moment before its keeper says why; "" if it runs on, without a line."""
+        for _ in range(100):
+            if not await self.km.is_alive():
+                break
+            await asyncio.sleep(0.02)
+        return self.why()
 
     def _note(self, execute_reply, **_):
         content = execute_reply["content"]
@@ -149,6 +184,7 @@ class _Execute(NbGraderPreprocessor):
     timeout = Integer(180, help="Seconds that one cell may take.").tag(config=True)
     submission_timeout = Float(900.0, help="Seconds that a whole submission may take.").tag(config=True)
     max_output = Integer(1 << 20, help="Bytes of output that are kept of one cell.").tag(config=True)
+    whole = Bool(False, help="Run the cells on which nothing graded depends, too.").tag(config=True)
 
     def preprocess(self, nb, resources):
         run_sync(self._run)(nb, resources)
@@ -162,6 +198,14 @@ class _Execute(NbGraderPreprocessor):
             await self._run_cells(nb, resources)
         finally:
             shutil.rmtree(self._folder, ignore_errors=True)
+
+    def _to_run(self, nb) -> list:
+        """Return the cells to run. The code cells that are left out say so."""
+        skipped = set() if self.whole else left_out(nb)
+        for place in skipped:
+            nb.cells[place].outputs = [nbformat.v4.new_output("stream", text=LEFT_OUT)]
+        cells = [cell for place, cell in enumerate(nb.cells) if place not in skipped]
+        return [cell for cell in cells if cell.cell_type == "code" and cell.source.strip()]
 
     def _seconds(self) -> float:
         return min(self.timeout, self._end - time.monotonic())
@@ -183,9 +227,7 @@ class SingleProcessExecute(_Execute):
         reason = ""
         async with kernel.async_setup_kernel():
             await kernel.run(nbformat.v4.new_code_cell(WATCH), self.timeout)
-            for cell in nb.cells:
-                if cell.cell_type != "code" or not cell.source.strip():
-                    continue
+            for cell in self._to_run(nb):
                 if not reason and self._seconds() <= 0:
                     reason = "the time of this submission is used up"
                 if not reason:
@@ -209,20 +251,18 @@ class TwoProcessExecute(_Execute):
     )
 
     async def _run_cells(self, nb, resources) -> None:
-        plan = _Plan(self.source)
+        plan = Plan(self.source)
         answers = self._kernel(self.answer_kernel, resources, "answers")
         tests = self._kernel(self.test_kernel, resources, "tests")
         async with _both(tests, answers):
             # A kernel of ours has made the socket already, in its private folder.
             folder = getattr(answers.km.provisioner, "runtime", "") or self._folder / "answers"
             path = str(Path(folder, "answers"))
-            line = "from resumen.instructor.answers import Line as _Line\n"
+            line = f"{PLAIN}\nfrom resumen.instructor.answers import Line as _Line\n"
             line += f"_line = _Line({path!r}, {str(self._folder / 'files')!r}, globals(), {self.call_timeout}, {self.submission_timeout})"
             await self._scratch(tests, line)
             await answers.run(nbformat.v4.new_code_cell(WATCH), self.timeout)
-            for cell in nb.cells:
-                if cell.cell_type != "code" or not cell.source.strip():
-                    continue
+            for cell in self._to_run(nb):
                 if self._seconds() <= 0:
                     answers.broken = answers.broken or "the time of this submission is used up"
                 if not is_test(cell):
@@ -241,7 +281,7 @@ class TwoProcessExecute(_Execute):
     async def _test(self, cell, names: list[str], answers: _Kernel, tests: _Kernel, path: str) -> None:
         """Run a test cell in the tests' kernel while the answers' kernel serves what it asks for."""
         if answers.broken:
-            await self._scratch(tests, f"_line.gone = _line.gone or {answers.broken!r}")
+            await self._scratch(tests, f"_line.gone = {answers.broken!r}")
         code = f"from resumen.instructor.answers import serve as _serve\n_serve({path!r}, globals(), {TASK.findall(cell.source)!r})"
         serving = asyncio.ensure_future(answers.run(nbformat.v4.new_code_cell(code), self.submission_timeout))
         try:
@@ -250,8 +290,8 @@ class TwoProcessExecute(_Execute):
         finally:
             told = await self._scratch(tests, "_line.close(); print(_line.gone, end='')")
             if told and not answers.broken:
-                why = answers.why()
-                answers.broken, answers.accident = why or told, why in ACCIDENTS
+                why = await answers.end()
+                answers.broken, answers.accident = f"the kernel died: {why}" if why else told, why in ACCIDENTS
                 if why:
                     mark(cell, answers.broken)
             if not answers.broken and not await _ends(serving, 5):
@@ -276,48 +316,3 @@ async def _ends(task: asyncio.Future, seconds: float) -> bool:
     """Say whether a task ends in time."""
     done, _ = await asyncio.wait([task], timeout=seconds)
     return bool(done)
-
-
-# What a test cell needs -----------------------------------------------------------------------------------------------
-
-
-class _Plan:
-    """Which of the instructor's cells the tests need, and which names they have to ask the answers for."""
-
-    def __init__(self, source: nbformat.NotebookNode):
-        self.cells = [cell for cell in source.cells if cell.cell_type == "code" and not is_solution(cell)]
-        self.done: set[str] = set()
-
-    def _before(self, test) -> list:
-        name = test.metadata.nbgrader.grade_id
-        place = next(
-            (
-                number
-                for number, cell in enumerate(self.cells)
-                if is_test(cell) and cell.metadata.nbgrader.grade_id == name
-            ),
-            len(self.cells),
-        )
-        return [cell for cell in self.cells[:place] if not is_test(cell)]
-
-    def needed_by(self, test) -> list:
-        """Return the instructor's cells before a test that bind what it reads, directly or not, and that were not returned before."""
-        before = self._before(test)
-        wanted, _ = names(test.source)
-        needed = []
-        for cell in reversed(before):
-            reads, binds = names(cell.source)
-            if binds & wanted or "setup(" in cell.source:
-                needed.append(cell)
-                wanted = wanted | reads
-        new = [cell for cell in reversed(needed) if cell.source not in self.done]
-        self.done |= {cell.source for cell in new}
-        return new
-
-    def asked_by(self, test) -> list[str]:
-        """Return the names that a test reads and that no cell of the instructor binds: the answers."""
-        reads, binds = names(test.source)
-        known = set(dir(builtins)) | {"display", "get_ipython"}
-        for cell in self._before(test):
-            known |= names(cell.source)[1]
-        return sorted(reads - binds - known)

@@ -37,6 +37,8 @@ STOCK, COLD, WARM, SANDBOX, TWO_PROCESS = MODES = ("stock", "cold", "warm", "san
 
 `stock`: by nbgrader's own Execute. `cold`: in a kernel that is started anew. `warm`: in a fork of a server that has the libraries
 loaded. `sandbox`: in such a fork, shut in. `two-process`: the same for the answers, and the tests in another kernel.
+
+The first two run every cell: whoever doubts the others compares. The others leave out what nothing graded depends on.
 """
 
 SANDBOXED = (SANDBOX, TWO_PROCESS)
@@ -223,7 +225,7 @@ def _preprocessor(job: Job, source: NotebookNode):
             source=source, answer_kernel=SANDBOX_KERNEL, test_kernel=WARM_KERNEL, config=config, **timeout
         )
     kernel = {COLD: "python3", WARM: WARM_KERNEL, SANDBOX: SANDBOX_KERNEL}[job.mode]
-    return SingleProcessExecute(kernel_name=kernel, config=config, **timeout)
+    return SingleProcessExecute(kernel_name=kernel, whole=job.mode == COLD, config=config, **timeout)
 
 
 def stop(notebook: NotebookNode, reason: str) -> None:

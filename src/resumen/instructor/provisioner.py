@@ -18,6 +18,7 @@ Nothing has to be configured: a provisioner sets the transport (Unix sockets) an
 * The environment of a sandboxed kernel holds what is in `PASSED` and nothing else of the caller's.
 """
 
+import asyncio
 import contextlib
 import json
 import os
@@ -207,7 +208,7 @@ class WarmProvisioner(LocalProvisioner):
             **self._surroundings(dict(kwargs.get("env") or os.environ)),
         }
         try:
-            self.process = self._forked = Forked(request)
+            self.process = self._forked = await asyncio.to_thread(Forked, request)  # several may start side by side
         except CourseError:
             shutil.rmtree(self.runtime, ignore_errors=True)  # nobody cleans up after a kernel that never was
             raise
@@ -217,6 +218,14 @@ class WarmProvisioner(LocalProvisioner):
     def _surroundings(self, env: dict[str, str]) -> dict:
         env.pop("JPY_PARENT_PID", None)
         return {"env": env, "policy": None, "hidden": []}
+
+    async def kill(self, restart: bool = False) -> None:
+        """Kill it, and see it gone: whoever asks afterwards looks every tenth of a second."""
+        await super().kill(restart)
+        for _ in range(200):
+            if await self.poll() is not None:
+                break
+            await asyncio.sleep(0.005)
 
     async def cleanup(self, restart: bool = False) -> None:
         """Remove the private folder."""

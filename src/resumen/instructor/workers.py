@@ -17,7 +17,7 @@ from dataclasses import dataclass
 from multiprocessing.connection import Connection, wait
 
 from resumen.errors import CourseError, first_sentence
-from resumen.instructor.job import FORKED, SANDBOXED, Job, kernels, run_job
+from resumen.instructor.job import FORKED, SANDBOXED, Job, kernels, read_result, run_job
 
 Work = Callable[[Job], None]
 """What does a job: `job.run_job`, or what a test puts in its place."""
@@ -159,11 +159,13 @@ def cluster(jobs: list[Job], address: str, work: Work = run_job) -> Iterator[tup
         ended = as_completed(futures, loop=client.loop)
         for future in ended:
             job, attempt = futures.pop(future)
-            if future.status == "finished":
-                failure = future.result()
-            elif isinstance(error := future.exception(), KilledWorker):  # it has been given to others before
+            try:
+                failure = (
+                    future.result()
+                )  # lost with its worker in the meantime? Dask has it done again, and this waits for it
+            except KilledWorker:  # it has been given to others before
                 failure, attempt = Failure("the workers that graded it ended without a word", died=True), TRIES
-            else:
+            except Exception as error:
                 failure = failure_of(error)
             if failure and attempt < TRIES:
                 again = client.submit(_work_in_cluster, work, job, pure=False)
@@ -188,6 +190,10 @@ _kernels: contextlib.ExitStack | None = None
 
 def _work_in_cluster(work: Work, job: Job) -> Failure | None:
     global _kernels
+    if read_result(
+        job.path, job.key
+    ):  # Dask repeats what a lost worker had done, too, as long as nobody has asked for it
+        return None
     with _lock:  # a worker may have several threads
         if _kernels is None and job.mode in FORKED:
             _kernels = contextlib.ExitStack()

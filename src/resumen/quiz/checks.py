@@ -65,8 +65,10 @@ def _form(path: Path) -> tuple[list[tuple[int | None, str]], yaml.Node | None]:
         tree = yaml.compose(text, Loader=yaml.SafeLoader)
         if tree is None:
             return [(0, "the file is empty.")], None
-        for mark in _loops(tree, ()):
-            return [(mark.line, "an anchor (&) holds itself (*): write out what belongs there.")], None
+        try:
+            _measure(tree, (), {})
+        except _Endless as fault:
+            return [(fault.line, f"{fault}: write out what belongs there.")], None
         data = yaml.safe_load(text)
     except OSError as error:
         return [(None, f"cannot be read: {error.strerror}.")], None
@@ -86,15 +88,36 @@ def _form(path: Path) -> tuple[list[tuple[int | None, str]], yaml.Node | None]:
     return found, tree
 
 
-def _loops(node: yaml.Node, above: tuple[yaml.Node, ...]) -> Iterator[yaml.Mark]:
-    """Yield where a node lies in itself, or so deep that nobody wrote it."""
-    if any(node is one for one in above) or len(above) > 50:
-        yield node.start_mark
-        return
-    if isinstance(node, yaml.CollectionNode):
-        for entry in node.value:
+MOST_VALUES, MOST_DEEP = 100_000, 50
+"""More than any quiz holds, and less than it takes long to look at."""
+
+
+class _Endless(Exception):
+    """Values that would never come to an end, or not soon."""
+
+    def __init__(self, node: yaml.Node, words: str):
+        super().__init__(words)
+        self.line = node.start_mark.line
+
+
+def _measure(node: yaml.Node, above: tuple[yaml.Node, ...], known: dict[int, tuple[int, int]]) -> tuple[int, int]:
+    """Return how many values a node holds, and how deep, when each alias (*) is written out.
+
+    Raises:
+        _Endless: if a node lies in itself or so deep that nobody wrote it, or if there are too many.
+    """
+    if any(node is one for one in above) or len(above) > MOST_DEEP:
+        raise _Endless(node, "an anchor (&) holds itself (*)")
+    if id(node) not in known:
+        total, depth = 1, 0
+        for entry in node.value if isinstance(node, yaml.CollectionNode) else ():
             for part in entry if isinstance(entry, tuple) else (entry,):
-                yield from _loops(part, (*above, node))
+                its_total, its_depth = _measure(part, (*above, node), known)
+                total, depth = total + its_total, max(depth, its_depth + 1)
+        if total > MOST_VALUES or depth > MOST_DEEP:
+            raise _Endless(node, f"its anchors (&) and aliases (*) stand for more than {MOST_VALUES:,} values")
+        known[id(node)] = total, depth
+    return known[id(node)]
 
 
 def _endless_numbers(value: object, where: tuple) -> Iterator[Fault]:
