@@ -50,6 +50,12 @@ def test_parts_are_of_three_kinds(pairs, parts):
     assert len(ids) == len(set(ids)), "no row stands in two parts"
 
 
+def test_categories_that_the_package_does_not_have(pairs, parts):
+    """A corpus of your own may have others: the second part must not be empty."""
+    theirs = test_parts(pairs, ["wine"])
+    assert len(theirs["literary"]) > len(parts["literary"])
+
+
 def test_baseline_titles(few):
     titles = baseline_titles(few["test"], few)
     assert tuple(titles) == BASELINES and set(BASELINES) < set(SYSTEMS)

@@ -34,11 +34,15 @@ SYNOPSES = 150
 
 
 def test_parts(pairs: DatasetDict, categories: Collection[str]) -> dict[str, Dataset]:
-    """Return the rows of `PARTS`: `pairs["test"]`, and the other two from the package, cleaned as stage 1 does, titles of three words or more."""
+    """Return the rows of `PARTS`: `pairs["test"]`, and the other two from the package, cleaned as stage 1 does, titles of three words or more.
+
+    Of `literary` those of the categories; all of it where it has none of them, as with the categories of a corpus of your own.
+    """
     literary, synopses = [], []
     for language in LANGUAGES:
         rows = load_literary(language)
-        literary.append(clean_pairs(rows.filter(lambda name: name in categories, input_columns=["product_category"])))
+        chosen = rows.filter(lambda name: name in categories, input_columns=["product_category"])
+        literary.append(clean_pairs(chosen if len(chosen) else rows))
         rows = clean_pairs(load_synopses(language)["test"])
         synopses.append(rows.select(range(min(SYNOPSES, len(rows)))))
     return {
