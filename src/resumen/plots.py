@@ -189,10 +189,11 @@ def intervals(
                     color=PALETTE[number % len(PALETTE)],
                     label=name,
                 )
-                parts.append(
-                    f"{NAMES.get(language, language)}, {name}: "
-                    + ", ".join(f"{row} = {mean:.1f}" for row, mean in zip(rows, means, strict=True))
+                told = (
+                    f"{row} {values[row]['mean']:.1f} [{values[row]['low']:.1f}, {values[row]['high']:.1f}]"
+                    for row in rows
                 )
+                parts.append(f"{NAMES.get(language, language)}, {name}: {', '.join(told)}")
             panel.set(title=NAMES.get(language, language), xlabel=xlabel)
         axes[0][0].set_yticks(range(len(rows)), rows)
         axes[0][0].invert_yaxis()
@@ -204,10 +205,45 @@ def intervals(
     ) + ". The lines through the dots are 95 % intervals."
 
 
-def curves(
-    lines: Mapping[str, Sequence[float]], xlabel: str, ylabel: str, title: str, start: int = 1
+def forest(
+    differences: Mapping[str, Mapping[str, Mapping[str, Mapping[str, float]]]],
+    scores: Sequence[str],
+    title: str,
+    xlabel: str = "difference in ROUGE F1 × 100",
 ) -> tuple[Figure, str]:
-    """One line per name over consecutive steps or epochs, the first numbered `start`. NaN leaves a gap."""
+    """Intervals of differences, right of the line at zero if better: one panel per language, one row per system, one mark per score.
+
+    Args:
+        differences: {language: {system: {score: {"mean", "low", "high"}}}}, as `experiment.compare` returns them.
+        scores: which scores to draw, in this order.
+        title: what is compared.
+        xlabel: the quantity and its unit.
+    """
+    panels = {
+        language: {score: {system: row[score] for system, row in systems.items()} for score in scores}
+        for language, systems in differences.items()
+    }
+    figure, alt = intervals(panels, xlabel, title)
+    for panel in figure.axes:
+        panel.axvline(0, color="black", linewidth=1)
+    return figure, alt
+
+
+def curves(
+    lines: Mapping[str, Sequence[float]],
+    xlabel: str,
+    ylabel: str,
+    title: str,
+    start: int = 1,
+    ticks: Sequence[str] | None = None,
+    ranges: Mapping[str, tuple[Sequence[float], Sequence[float]]] | None = None,
+) -> tuple[Figure, str]:
+    """One line per name over consecutive steps or epochs, the first numbered `start`. NaN leaves a gap.
+
+    Args:
+        ticks: what stands below each point in place of its number.
+        ranges: name to (lows, highs): a band around the line, such as the lowest and highest of several seeds.
+    """
     with plt.rc_context(STYLE):
         figure, axes = plt.subplots(figsize=(6.2, 3.4), layout="constrained")
         for number, (name, values) in enumerate(lines.items()):
@@ -219,11 +255,20 @@ def curves(
                 color=PALETTE[number % len(PALETTE)],
                 label=name,
             )
-        if max(map(len, lines.values())) < 15:
-            axes.set_xticks(range(start, start + max(map(len, lines.values()))))
+            if ranges and name in ranges:
+                axes.fill_between(
+                    range(start, start + len(values)), *ranges[name], color=PALETTE[number % len(PALETTE)], alpha=0.2
+                )
+        if ticks or max(map(len, lines.values())) < 15:
+            axes.set_xticks(range(start, start + max(map(len, lines.values()))), ticks)
         axes.set(xlabel=xlabel, ylabel=ylabel, title=title)
         if len(lines) > 1:
             axes.legend(frameon=False)
     known = {name: [value for value in values if not np.isnan(value)] for name, values in lines.items()}
     parts = [f"{name} from {values[0]:.2f} to {values[-1]:.2f}" for name, values in known.items()]
+    if ticks:
+        parts = [
+            f"{name} " + ", ".join(f"{value:.1f} at {tick}" for tick, value in zip(ticks, values, strict=True))
+            for name, values in lines.items()
+        ]
     return figure, f"{title}. Lines of {ylabel} against {xlabel}. " + "; ".join(parts) + "."
