@@ -154,6 +154,7 @@ def model_card(
     metrics: dict[str, dict[str, float]],
     base_model: str,
     languages: list[str],
+    license: str,
     title: str = "Review titles from reviews",
     about: str = "writes a title for a product review",
     limits: Sequence[str] = REVIEW_LIMITS,
@@ -164,6 +165,7 @@ def model_card(
         metrics: {"all" | "en" | "es": {score name: value}}.
         base_model: the checkpoint that was fine-tuned.
         languages: language codes.
+        license: the Hub's name of the licence, such as `cc-by-4.0`; it follows from what the weights were made of. `other` needs a sentence of yours.
         title: the card's heading.
         about: what the model does, as the end of a sentence.
         limits: one sentence each.
@@ -177,7 +179,7 @@ def model_card(
         "---",
         "language:",
         *(f"- {language}" for language in languages),
-        "license: apache-2.0",
+        f"license: {license}",
         f"base_model: {base_model}",
     ]
     head += ["pipeline_tag: summarization", "metrics:", "- rouge", "---"]

@@ -136,14 +136,15 @@ def near_duplicates(texts: Sequence[str], source: Sequence[str]) -> dict[int, Co
     for number, runs in enumerate(wanted):
         for run in runs:
             owners[run].append(number)
-    found: dict[int, set] = defaultdict(set)
-    holders: dict[int, Counter[int]] = defaultdict(Counter)
+    held: set[tuple[str, ...]] = set()
+    holders: list[Counter[int]] = [Counter() for _ in texts]
     for position, text in enumerate(source):
-        for run in _runs(text) & owners.keys():
+        shared = _runs(text) & owners.keys()
+        held |= shared
+        for run in shared:
             for number in owners[run]:
-                found[number].add(run)
                 holders[number][position] += 1
-    return {number: holders[number] for number, runs in found.items() if 2 * len(runs) >= len(wanted[number])}
+    return {number: holders[number] for number, runs in enumerate(wanted) if runs and 2 * len(runs & held) >= len(runs)}
 
 
 def _runs(text: str) -> set[tuple[str, ...]]:
