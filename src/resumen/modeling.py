@@ -165,7 +165,8 @@ def model_card(
         metrics: {"all" | "en" | "es": {score name: value}}.
         base_model: the checkpoint that was fine-tuned.
         languages: language codes.
-        license: the Hub's name of the licence, such as `cc-by-4.0`; it follows from what the weights were made of. `other` needs a sentence of yours.
+        license: what the weights may be used under, as the Hub spells it. It follows from the checkpoint and from the texts: "cc-by-4.0" for the course's own,
+            "mpl-2.0" for the help pages, "other" where each row has a licence of its own.
         title: the card's heading.
         about: what the model does, as the end of a sentence.
         limits: one sentence each.

@@ -182,13 +182,18 @@ def write_hand_in(folder: str | Path, table: pd.DataFrame, metrics: dict) -> Pat
 
 
 def report_tables(metrics: dict, score: str = "rougeL") -> dict[str, str]:
-    """Return the tables of metrics.json in Markdown, to paste into a report: scores, comparisons, leak."""
+    """Return the tables of metrics.json in Markdown, to paste into a report: leaks, scores, comparisons, leak."""
 
     def interval(row: dict, mean: str, sign: str = "") -> str:
         return f"{row[mean]:{sign}.2f} [{row['low']:{sign}.2f}, {row['high']:{sign}.2f}]"
 
     languages = list(metrics["scores"])
+    counts = metrics["facts"]["leaks"]
     return {
+        "leaks": markdown_table(
+            ["held-out rows", *next(iter(counts.values()))],
+            [[name, *map(str, row.values())] for name, row in counts.items()],
+        ),
         "scores": markdown_table(
             [f"{score}, mean [95 %]", *languages],
             [
