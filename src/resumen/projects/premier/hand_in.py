@@ -167,8 +167,6 @@ def write_hand_in(folder: str | Path, table: pd.DataFrame, metrics: dict) -> Pat
     table[columns].to_csv(folder / PREDICTIONS, index=False, lineterminator="\n")
     (folder / METRICS).write_text(json.dumps(metrics, indent=1) + "\n", encoding="utf-8")
     (folder / MODEL_CARD).write_text(card(metrics), encoding="utf-8")
-    tables = [f"## {name}\n\n{text}\n" for name, text in report_tables(metrics).items()]
-    (folder / TABLES).write_text("\n".join(tables), encoding="utf-8")
     sheet, path = draw_error_sheet(table), folder / ERROR_SHEET
     if path.is_file():
         earlier = read_csv(path, SHEET_COLUMNS)
@@ -178,6 +176,9 @@ def write_hand_in(folder: str | Path, table: pd.DataFrame, metrics: dict) -> Pat
             path.replace(folder / "error_sheet.before.csv")
             print(f"{lost} labels belonged to predictions that have changed: error_sheet.before.csv keeps them.")
     sheet.to_csv(path, index=False, lineterminator="\n")
+    tables = report_tables(metrics) | {"labels": label_table(sheet)}
+    text = "\n".join(f"## {name}\n\n{table}\n" for name, table in tables.items())
+    (folder / TABLES).write_text(text, encoding="utf-8")
     return folder
 
 
@@ -229,6 +230,14 @@ def report_tables(metrics: dict, score: str = "rougeL") -> dict[str, str]:
             ],
         ),
     }
+
+
+def label_table(sheet: pd.DataFrame) -> str:
+    """Return in Markdown how often each label was given in each language; labels that were not given are left out."""
+    given = set(sheet["label"])
+    counts = pd.crosstab(sheet["label"], sheet["language"])
+    rows = [[label, *(str(counts.at[label, one]) for one in LANGUAGES)] for label in LABELS if label in given]
+    return markdown_table(["label", *LANGUAGES], rows)
 
 
 def card(metrics: dict) -> str:
