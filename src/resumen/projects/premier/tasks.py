@@ -33,11 +33,11 @@ SHEET_ROWS = 30
 class Recipe:
     """All that fine-tuning and writing need to know. Lengths in tokens, `</s>` included; the learning rate falls linearly to 0."""
 
-    epochs: int = 2
-    learning_rate: float = 4e-3
-    batch_size: int = 16
-    max_input_length: int = 96
-    max_target_length: int = 32
+    epochs: int = 3
+    learning_rate: float = 1.5e-3
+    batch_size: int = 32
+    max_input_length: int = 80
+    max_target_length: int = 40
     num_beams: int = 4
     no_repeat_ngram_size: int = 3
 
