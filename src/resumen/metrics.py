@@ -9,7 +9,7 @@ import numpy as np
 import pandas as pd
 from rouge_score.rouge_scorer import RougeScorer
 
-from resumen.text import count_stop_words, tokenize_words
+from resumen.text import count_stop_words, ngrams, tokenize_words
 
 EVALUATE_MODULE = Path(__file__).parent / "data" / "rouge_words" / "rouge_words.py"
 """The same ROUGE as an `evaluate` module: `evaluate.load(str(EVALUATE_MODULE))` needs no network."""
@@ -176,14 +176,9 @@ def verdict_over_seeds(
 
 def novel_ngram_rate(summary: str, source: str, n: int = 1) -> float:
     """Return the share of the summary's word n-grams, repeats counted, that the source does not hold; 0.0 without n-grams."""
-    ngrams = _ngrams(summary, n)
-    known = set(_ngrams(source, n))
-    return sum(ngram not in known for ngram in ngrams) / len(ngrams) if ngrams else 0.0
-
-
-def _ngrams(text: str, n: int) -> list[tuple[str, ...]]:
-    words = tokenize_words(text)
-    return list(zip(*(words[start:] for start in range(n)), strict=False))
+    own = ngrams(summary, n)
+    known = set(ngrams(source, n))
+    return sum(ngram not in known for ngram in own) / len(own) if own else 0.0
 
 
 _NUMBER = re.compile(r"\d+(?:[.,]\d+)*")

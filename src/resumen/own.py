@@ -32,7 +32,7 @@ KEY = {
     "training": "overfit_one_batch make_compute_metrics make_training_arguments NanGuard build_trainer best_epoch "
     "train_epoch evaluate",
     "modeling": "save_checkpoint Summarizer model_card",
-    "projects.premier.tasks": "clean_rows split_by_source count_leaks source_interval fine_tune compare",
+    "projects.premier.tasks": "clean_rows split_by_family count_leaks family_interval fine_tune compare",
     "projects.premier.hand_in": "draw_error_sheet",
     "projects.capstone.hand_in": "decision",
 }
@@ -45,7 +45,7 @@ ALSO = {
     "rouge_lsum": "metrics.rouge_scores",
     "paired_bootstrap": "metrics.mean_interval metrics.resampled_means",
     "verdict": "projects.premier.tasks.compare",
-    "count_leaks": "projects.capstone.contract.leaking_groups",
+    "count_leaks": "text.near_duplicates projects.capstone.contract.leaking_groups",
     "weighted_kappa": "projects.capstone.raters.kappa projects.capstone.raters.kappa_interval",
     "blind_sheet": "projects.capstone.raters.rating_sheet",
     "stress": "projects.capstone.robustness._emoji projects.capstone.robustness._long",

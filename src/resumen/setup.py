@@ -46,7 +46,7 @@ def setup(stage: str, profile: str | None = None) -> Profile:
 
 
 def seed_everything(seed: int = SEED) -> str:
-    """Seed Python, NumPy and PyTorch; return the device that a model would use: `cuda`, `mps` or `cpu`."""
+    """Seed Python, NumPy and PyTorch; return `best_device`."""
     import numpy as np
     import torch
 
@@ -56,6 +56,13 @@ def seed_everything(seed: int = SEED) -> str:
     # Numbers below 1e-38 become 0. A CPU takes many times longer over them, and softmax gradients are full of them:
     # a training step of the embedded checkpoint takes half the time without.
     torch.set_flush_denormal(True)
+    return best_device()
+
+
+def best_device() -> str:
+    """Return the device that a model should use here: `cuda`, `mps` or `cpu`."""
+    import torch
+
     if torch.cuda.is_available():
         return "cuda"
     return "mps" if torch.backends.mps.is_available() else "cpu"

@@ -2,6 +2,8 @@
 
 import re
 import unicodedata
+from collections import Counter, defaultdict
+from collections.abc import Sequence
 from functools import cache
 
 from nltk.tokenize.punkt import PunktLanguageVars, PunktParameters, PunktSentenceTokenizer, PunktToken
@@ -109,6 +111,44 @@ def count_stop_words(text: str) -> dict[str, int]:
     """
     words = tokenize_words(text)
     return {language: sum(word in listed for word in words) for language, listed in STOP_WORDS.items()}
+
+
+def ngrams(text: str, n: int) -> list[tuple[str, ...]]:
+    """Return the runs of `n` words of a text, by `tokenize_words`, in order."""
+    words = tokenize_words(text)
+    return list(zip(*(words[start:] for start in range(n)), strict=False))
+
+
+GRAM = 8
+"""Words in a row by which two texts are compared, as GPT-3's authors looked for their test sets (Brown et al., 2020, appendix C)."""
+
+
+def near_duplicates(texts: Sequence[str], source: Sequence[str]) -> dict[int, Counter[int]]:
+    """Return which of the texts have half of their different 8-grams or more in the source texts, taken together.
+
+    A text of fewer than eight words is one n-gram; one without words is nobody's duplicate.
+
+    Returns:
+        for the position of each such text the positions of the source texts that hold an n-gram of it, and how many they hold.
+    """
+    wanted = [_runs(text) for text in texts]
+    owners = defaultdict(list)
+    for number, runs in enumerate(wanted):
+        for run in runs:
+            owners[run].append(number)
+    held: set[tuple[str, ...]] = set()
+    holders: list[Counter[int]] = [Counter() for _ in texts]
+    for position, text in enumerate(source):
+        shared = _runs(text) & owners.keys()
+        held |= shared
+        for run in shared:
+            for number in owners[run]:
+                holders[number][position] += 1
+    return {number: holders[number] for number, runs in enumerate(wanted) if runs and 2 * len(runs & held) >= len(runs)}
+
+
+def _runs(text: str) -> set[tuple[str, ...]]:
+    return set(ngrams(text, GRAM)) or {tuple(tokenize_words(text))} - {()}
 
 
 def split_sentences(text: str, language: str) -> list[str]:

@@ -89,12 +89,6 @@ class TestText:
         assert counts["es"] < 100
 
 
-def test_shared_bodies_are_found_across_texts():
-    held_out = ["a b c d e f g h i j", "one two", "k l m n o p q r s t"]
-    bodies = ["x a b c d e f g h y", "b c d e f g h i j z", "One, two!", "k l m n o p q r"]
-    assert checkpoint.shared_bodies(held_out, bodies) == {0: {0, 1}, 1: {2}}
-
-
 @pytest.mark.slow
 def test_the_tokenizer_is_the_one_from_its_texts(tmp_path):
     tokenizer = checkpoint.train_tokenizer(checkpoint.tokenizer_bodies())

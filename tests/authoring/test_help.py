@@ -3,9 +3,9 @@
 import pytest
 
 from resumen.authoring import help as author
-from resumen.authoring.measures import ngrams
 from resumen.authoring.prose import in_language
 from resumen.projects.capstone.contract import EMBEDDED_HELP, REFUSED, check_corpus, read_corpus
+from resumen.text import ngrams
 
 CARD = EMBEDDED_HELP.parent / "README.md"
 

@@ -50,7 +50,7 @@ def hand_ins(tmp_path_factory):
         patch.setattr(premier, "corpus", lambda: (facts, truth))
         patch.setattr(premier.tasks, "draw_error_sheet", lambda table: sheet)
         interval = {"mean": 1.0, "kappa": 1.0, "mean_difference": 1.0, "low": 1.0, "high": 1.0}
-        stubs = dict.fromkeys(("mean_interval", "paired_bootstrap", "source_interval"), lambda *_, **__: dict(interval))
+        stubs = dict.fromkeys(("mean_interval", "paired_bootstrap", "family_interval"), lambda *_, **__: dict(interval))
         stubs["score_examples"] = lambda texts, _: pd.DataFrame(1.0, index=range(len(texts)), columns=list(ROUGES))
         for module in (capstone.hand_in, premier.tasks, premier.hand_in):
             for name in set(stubs) & set(vars(module)):

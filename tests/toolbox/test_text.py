@@ -8,7 +8,16 @@ from pathlib import Path
 import pytest
 import yaml
 
-from resumen.text import ABBREVIATIONS, MAY_END, STOP_WORDS, count_stop_words, split_sentences, tokenize_words
+from resumen.text import (
+    ABBREVIATIONS,
+    MAY_END,
+    STOP_WORDS,
+    count_stop_words,
+    near_duplicates,
+    ngrams,
+    split_sentences,
+    tokenize_words,
+)
 
 FIXTURE = yaml.safe_load(Path(__file__).with_name("sentences.yaml").read_text(encoding="utf-8"))
 CASES = [
@@ -235,3 +244,27 @@ def test_stop_words_speak_for_their_language(language):
 def test_a_word_of_two_languages_counts_for_both():
     counts = count_stop_words("no")
     assert counts["en"] == counts["es"] == 1 and counts["de"] == 0
+
+
+def test_ngrams():
+    assert ngrams("Uno, dos: ¡uno, dos!", 2) == [("uno", "dos"), ("dos", "uno"), ("uno", "dos")]
+    assert ngrams("Uno, dos", 3) == ngrams("", 1) == []
+
+
+class TestNearDuplicates:
+    WORDS = "one two three four five six seven eight nine ten eleven".split()
+
+    def test_half_of_the_8_grams(self):
+        source = " ".join(self.WORDS)  # four 8-grams
+        near, far = " ".join([*self.WORDS[:9], "other", "end"]), " ".join([*self.WORDS[:8], "other", "end", "now"])
+        found = near_duplicates([source, near, far, "one two three"], [source.upper().replace(" ", ", ")])
+        assert found == {0: {0: 4}, 1: {0: 2}}
+
+    def test_the_source_texts_count_together(self):
+        texts = ["a b c d e f g h i j", "one two", "k l m n o p q r s t", "?"]
+        source = ["x a b c d e f g h y", "b c d e f g h i j z", "One, two!", "k l m n o p q r", "!"]
+        assert near_duplicates(texts, source) == {0: {0: 1, 1: 2}, 1: {2: 1}}
+
+    def test_a_repeated_8_gram_counts_once(self):
+        eight = " ".join(self.WORDS[:8])
+        assert near_duplicates([f"{eight} {eight} {eight}"], [eight]) == {}

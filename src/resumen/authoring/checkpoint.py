@@ -33,7 +33,7 @@ from resumen.authoring.phrases import CATEGORIES, load_bank
 from resumen.corpus import LANGUAGES, clean_text, load_literary, load_reviews, load_synopses, normalized_body
 from resumen.profiles import DATA, SEED
 from resumen.projects.capstone.contract import EMBEDDED_HELP, read_corpus
-from resumen.text import tokenize_words
+from resumen.text import GRAM, near_duplicates
 from resumen.tokenization import IGNORE, collate
 
 FOLDER = DATA / "mt5-tiny"
@@ -52,9 +52,6 @@ COURSE_SHARE = 0.7
 
 REVIEWS = DATA / "reviews"
 """The corpus whose bodies are read, and whose titles are not."""
-
-GRAM = 8
-"""Words in a row by which two texts are compared, as GPT-3's authors looked for their test sets (Brown et al., 2020, appendix C)."""
 
 
 @dataclass(frozen=True, order=True)
@@ -100,32 +97,6 @@ def held_out_bodies() -> list[str]:
     return sorted({clean_text(body) for body in found} - {""})
 
 
-def grams(text: str) -> set[tuple[str, ...]]:
-    """Return the runs of `GRAM` words of a text; a shorter text is one run."""
-    words = tokenize_words(text)
-    return {tuple(words[start : start + GRAM]) for start in range(max(1, len(words) - GRAM + 1))} - {()}
-
-
-def shared_bodies(held_out: Sequence[str], bodies: Sequence[str]) -> dict[int, set[int]]:
-    """Return which of the held-out bodies have half of their 8-grams or more in `bodies`, taken together, and in which of these they are.
-
-    Both are given as positions. A text counts as holding a body if it holds one of its 8-grams.
-    """
-    wanted = [grams(body) for body in held_out]
-    owners = defaultdict(list)
-    for number, body in enumerate(wanted):
-        for gram in body:
-            owners[gram].append(number)
-    found: dict[int, set] = defaultdict(set)
-    holders: dict[int, set[int]] = defaultdict(set)
-    for position, body in enumerate(bodies):
-        for gram in grams(body):
-            for number in owners.get(gram, ()):
-                found[number].add(gram)
-                holders[number].add(position)
-    return {number: holders[number] for number, some in found.items() if 2 * len(some) >= len(wanted[number])}
-
-
 def pretraining_texts(root: Path | None, composed: int = COMPOSED) -> list[Text]:
     """Return the text, sorted: train bodies, composed bodies and, if `root` says where its packages are, prose.
 
@@ -140,7 +111,7 @@ def pretraining_texts(root: Path | None, composed: int = COMPOSED) -> list[Text]
         texts |= {Text(source, language, body) for source, bodies in sources.items() for body in bodies}
     titles = set().union(*map(all_titles, LANGUAGES))
     found = sorted(text for text in texts if normalized_body(text.body) not in titles)
-    shared = shared_bodies(held_out_bodies(), [text.body for text in found])
+    shared = near_duplicates(held_out_bodies(), [text.body for text in found])
     dropped = set().union(*shared.values())
     return [text for position, text in enumerate(found) if position not in dropped]
 

@@ -13,10 +13,10 @@ from pathlib import Path
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from resumen.authoring.measures import ngrams
 from resumen.authoring.prose import in_language, office_pages
 from resumen.corpus import LANGUAGES, SPLITS, has_min_words
 from resumen.projects.capstone.contract import COLUMNS, EMBEDDED_HELP
+from resumen.text import ngrams
 
 LICENCE = "MPL-2.0"
 

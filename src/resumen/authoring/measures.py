@@ -14,7 +14,7 @@ from typing import NamedTuple
 
 from resumen.corpus import LANGUAGES, clean_text, has_min_words, normalized_body
 from resumen.metrics import rouge_n
-from resumen.text import split_sentences, tokenize_words
+from resumen.text import near_duplicates, ngrams, split_sentences, tokenize_words
 
 TEXTS = Path(__file__).parent / "texts"
 """`<language>.jsonl`, one review a line: id, stars, category, title, body, and off_topic where the brief asked for delivery only."""
@@ -198,7 +198,7 @@ def overlaps(held_out: list[Book], train: list[Book]) -> dict[str, float]:
     """Return what held-out reviews have in common with train: titles of three words or more, sentences of four or more, 8-grams."""
     titles = {" ".join(tokenize_words(row.title)) for row in train}
     sentences = {sentence for row in train for sentence in long_sentences(row.body, row.language)}
-    shared = overlapping([row.body for row in held_out], [row.body for row in train])
+    shared = near_duplicates([row.body for row in held_out], [row.body for row in train])
     return {
         "titles that stand in train, %": _percent(
             " ".join(tokenize_words(row.title)) in titles for row in held_out if has_min_words(row.title)
@@ -214,23 +214,6 @@ def long_sentences(body: str, language: str) -> list[str]:
     """Return the sentences of more than three words, as words only."""
     sentences = (tokenize_words(sentence) for sentence in split_sentences(body, language))
     return [" ".join(words) for words in sentences if len(words) > 3]
-
-
-def ngrams(text: str, n: int) -> list[tuple[str, ...]]:
-    """Return the n-grams of the words of a text, in order."""
-    words = tokenize_words(text)
-    return list(zip(*(words[start:] for start in range(n)), strict=False))
-
-
-def overlapping(texts: list[str], source: list[str]) -> list[str]:
-    """Return the texts of eight words or more that share half of their 8-grams with the source texts."""
-    known = {gram for text in source for gram in ngrams(text, 8)}
-    found = []
-    for text in texts:
-        grams = ngrams(text, 8)
-        if grams and 2 * sum(gram in known for gram in grams) >= len(grams):
-            found.append(text)
-    return found
 
 
 def books(texts: list[dict]) -> list[Book]:

@@ -12,7 +12,7 @@ from resumen.corpus import LANGUAGES
 from resumen.files import METRICS, MODEL_CARD, PREDICTIONS, TABLES, markdown_table, read_csv
 from resumen.metrics import ROUGES, score_examples
 from resumen.modeling import model_card
-from resumen.projects.premier.tasks import compare, count_leaks, draw_error_sheet, shared_test_ids, source_interval
+from resumen.projects.premier.tasks import compare, count_leaks, draw_error_sheet, family_interval, shared_test_ids
 
 ERROR_SHEET = "error_sheet.csv"
 
@@ -20,7 +20,7 @@ BASELINES = ("lead1", "lead3")
 SYSTEMS = (*BASELINES, "oracle", "prediction")
 """Columns of predictions.csv that are scored: two floors, the ceiling of copying one sentence, the model."""
 
-PREDICTION_COLUMNS = ("id", "language", "source_package", "reference", *SYSTEMS, "leaky_prediction")
+PREDICTION_COLUMNS = ("id", "language", "family", "reference", *SYSTEMS, "leaky_prediction")
 SHEET_COLUMNS = ("id", "language", "source", "reference", "prediction", "label", "note")
 LABELS = {
     "ungrammatical": "no reader could make sense of it: word salad, repetition, broken words",
@@ -39,7 +39,7 @@ def prediction_table(test: Dataset, predictions: Sequence[str], leaky: Mapping[s
     """Return one row per test row: `PREDICTION_COLUMNS`, held_out_by_both, and the description itself as `source`.
 
     Args:
-        test: the rows of the test split.
+        test: the rows of the test split, with their family.
         predictions: the model's synopsis of each.
         leaky: what the model trained on the leaking split wrote, by id, for `shared_test_ids`.
     """
@@ -49,7 +49,7 @@ def prediction_table(test: Dataset, predictions: Sequence[str], leaky: Mapping[s
         {
             "id": frame["review_id"],
             "language": languages,
-            "source_package": frame["product_id"],
+            "family": frame["family"],
             "reference": references,
             "lead1": [lead_k(body, language, 1) for body, language in zip(bodies, languages, strict=True)],
             "lead3": [lead_k(body, language, 3) for body, language in zip(bodies, languages, strict=True)],
@@ -71,15 +71,15 @@ def score_table(table: pd.DataFrame, scores: Mapping[str, pd.DataFrame]) -> dict
     """Return {language: {system: {score: {"mean", "low", "high"}}}} for all, en and es.
 
     Args:
-        table: columns language and source_package; its index is 0, 1, …
+        table: columns language and family; its index is 0, 1, …
         scores: what `score_systems` returns.
     """
     return {
         language: {
-            system: {name: source_interval(rows.loc[chosen, name], sources) for name in ROUGES}
+            system: {name: family_interval(rows.loc[chosen, name], families) for name in ROUGES}
             for system, rows in scores.items()
         }
-        for language, chosen, sources in _languages(table)
+        for language, chosen, families in _languages(table)
     }
 
 
@@ -98,48 +98,54 @@ def build_metrics(table: pd.DataFrame, settings: dict, facts: dict, losses: Sequ
         "comparisons": {
             baseline: {
                 language: {
-                    name: compare(scores["prediction"].loc[chosen, name], scores[baseline].loc[chosen, name], sources)
+                    name: compare(scores["prediction"].loc[chosen, name], scores[baseline].loc[chosen, name], families)
                     for name in ROUGES
                 }
-                for language, chosen, sources in _languages(table)
+                for language, chosen, families in _languages(table)
             }
             for baseline in (*BASELINES, "oracle")
         },
         "leak": {
             language: {
-                "rows": len(sources),
+                "rows": len(families),
                 **{
                     name: {
                         "without": float(without.loc[chosen, name].mean()),
                         "with": float(with_leak.loc[chosen, name].mean()),
-                        **compare(with_leak.loc[chosen, name], without.loc[chosen, name], sources),
+                        **compare(with_leak.loc[chosen, name], without.loc[chosen, name], families),
                     }
                     for name in ROUGES
                 },
             }
-            for language, chosen, sources in _languages(both)
+            for language, chosen, families in _languages(both)
         },
     }
 
 
 def _languages(table: pd.DataFrame) -> Iterator[tuple[str, pd.Index, list[str]]]:
-    """Yield (language, the labels of its rows, their source packages) for all, en and es, where there are rows."""
+    """Yield (language, the labels of its rows, their families) for all, en and es, where there are rows."""
     for language in ("all", *LANGUAGES):
         part = table if language == "all" else table[table["language"] == language]
         if len(part):
-            yield language, part.index, part["source_package"].to_list()
+            yield language, part.index, part["family"].to_list()
 
 
-def count_facts(rows: Dataset, clean: Dataset, splits: DatasetDict, leaking: DatasetDict) -> dict:
-    """Return what metrics.json says of the data: rows found and kept, rows of each split, and the leaks of both splits."""
+def count_facts(rows: Dataset, clean: Dataset, splits: Mapping[str, DatasetDict]) -> dict:
+    """Return what metrics.json says of the data: rows found and kept, families, and of each split its rows and its leaks.
+
+    Args:
+        rows: the raw rows.
+        clean: the clean ones, with their family.
+        splits: what `all_splits` returns.
+    """
     return {
         "rows": len(rows),
         "clean_rows": len(clean),
-        "split_by_source": {name: len(part) for name, part in splits.items()},
-        "random_split": {name: len(part) for name, part in leaking.items()},
-        "leaks_by_source": count_leaks(splits),
-        "leaks_at_random": count_leaks(leaking),
-        "held_out_by_both": len(shared_test_ids(splits, leaking)),
+        "sources": len(set(clean["product_id"][:])),
+        "families": len(set(clean["family"][:])),
+        "splits": {name: {part: len(some) for part, some in split.items()} for name, split in splits.items()},
+        "leaks": {name: count_leaks(split) for name, split in splits.items()},
+        "held_out_by_both": len(shared_test_ids(splits["by_family"], splits["rows_at_random"])),
     }
 
 
@@ -161,8 +167,6 @@ def write_hand_in(folder: str | Path, table: pd.DataFrame, metrics: dict) -> Pat
     table[columns].to_csv(folder / PREDICTIONS, index=False, lineterminator="\n")
     (folder / METRICS).write_text(json.dumps(metrics, indent=1) + "\n", encoding="utf-8")
     (folder / MODEL_CARD).write_text(card(metrics), encoding="utf-8")
-    tables = [f"## {name}\n\n{text}\n" for name, text in report_tables(metrics).items()]
-    (folder / TABLES).write_text("\n".join(tables), encoding="utf-8")
     sheet, path = draw_error_sheet(table), folder / ERROR_SHEET
     if path.is_file():
         earlier = read_csv(path, SHEET_COLUMNS)
@@ -172,17 +176,25 @@ def write_hand_in(folder: str | Path, table: pd.DataFrame, metrics: dict) -> Pat
             path.replace(folder / "error_sheet.before.csv")
             print(f"{lost} labels belonged to predictions that have changed: error_sheet.before.csv keeps them.")
     sheet.to_csv(path, index=False, lineterminator="\n")
+    tables = report_tables(metrics) | {"labels": label_table(sheet)}
+    text = "\n".join(f"## {name}\n\n{table}\n" for name, table in tables.items())
+    (folder / TABLES).write_text(text, encoding="utf-8")
     return folder
 
 
 def report_tables(metrics: dict, score: str = "rougeL") -> dict[str, str]:
-    """Return the tables of metrics.json in Markdown, to paste into a report: scores, comparisons, leak."""
+    """Return the tables of metrics.json in Markdown, to paste into a report: leaks, scores, comparisons, leak."""
 
     def interval(row: dict, mean: str, sign: str = "") -> str:
         return f"{row[mean]:{sign}.2f} [{row['low']:{sign}.2f}, {row['high']:{sign}.2f}]"
 
     languages = list(metrics["scores"])
+    counts = metrics["facts"]["leaks"]
     return {
+        "leaks": markdown_table(
+            ["held-out rows", *next(iter(counts.values()))],
+            [[name, *map(str, row.values())] for name, row in counts.items()],
+        ),
         "scores": markdown_table(
             [f"{score}, mean [95 %]", *languages],
             [
@@ -220,6 +232,14 @@ def report_tables(metrics: dict, score: str = "rougeL") -> dict[str, str]:
     }
 
 
+def label_table(sheet: pd.DataFrame) -> str:
+    """Return in Markdown how often each label was given in each language; labels that were not given are left out."""
+    given = set(sheet["label"])
+    counts = pd.crosstab(sheet["label"], sheet["language"])
+    rows = [[label, *(str(counts.at[label, one]) for one in LANGUAGES)] for label in LABELS if label in given]
+    return markdown_table(["label", *LANGUAGES], rows)
+
+
 def card(metrics: dict) -> str:
     """Return the model card of a hand-in."""
     return model_card(
@@ -229,9 +249,12 @@ def card(metrics: dict) -> str:
         },
         metrics["settings"]["checkpoint"],
         list(LANGUAGES),
+        license="other",
         title="Package synopses from descriptions",
         about="writes the one-line synopsis of a Debian package from its long description",
         limits=(
+            "It learned from Debian package descriptions, each under the free licence of its package. No one licence covers them, so "
+            "the head says `other`. Attribute them to the Debian package maintainers and the Debian Description Translation Project.",
             "It was trained on package descriptions. On other texts, or other languages, it makes synopses up.",
             "A synopsis can state what the description does not say: a maintainer must read each one.",
             "ROUGE counts shared words. It does not measure whether a synopsis is true.",
