@@ -21,6 +21,9 @@ from resumen.profiles import Profile, current_profile
 NEEDED = ("config.json", "model.safetensors", "tokenizer.json")
 """Files of a checkpoint folder. Without its own tokenizer a checkpoint still loads, silently and with the wrong ids."""
 
+SEARCH = {"num_beams": 4, "no_repeat_ngram_size": 3}
+"""How titles are searched for whose scores are reported, chosen on validation: four beams, and no three pieces in a row twice."""
+
 
 def load_checkpoint(
     name: str | Path | None = None, profile: Profile | None = None
@@ -154,6 +157,7 @@ def model_card(
     metrics: dict[str, dict[str, float]],
     base_model: str,
     languages: list[str],
+    license: str,
     title: str = "Review titles from reviews",
     about: str = "writes a title for a product review",
     limits: Sequence[str] = REVIEW_LIMITS,
@@ -164,6 +168,8 @@ def model_card(
         metrics: {"all" | "en" | "es": {score name: value}}.
         base_model: the checkpoint that was fine-tuned.
         languages: language codes.
+        license: what the weights may be used under, as the Hub spells it. It follows from the checkpoint and from the texts: "cc-by-4.0" for the course's own,
+            "mpl-2.0" for the help pages, "other" where each row has a licence of its own.
         title: the card's heading.
         about: what the model does, as the end of a sentence.
         limits: one sentence each.
@@ -177,7 +183,7 @@ def model_card(
         "---",
         "language:",
         *(f"- {language}" for language in languages),
-        "license: apache-2.0",
+        f"license: {license}",
         f"base_model: {base_model}",
     ]
     head += ["pipeline_tag: summarization", "metrics:", "- rouge", "---"]

@@ -190,10 +190,10 @@ def test_model_card():
         "en": {"rouge1": 20.0},
         "es": {"rouge1": 22.123, "rouge2": 9.999},
     }
-    text = model_card(metrics, "google/mt5-small", ["en", "es"])
+    text = model_card(metrics, "google/mt5-small", ["en", "es"], "cc-by-4.0")
     card = ModelCard(text)
     assert card.data.language == ["en", "es"]
-    assert card.data.license == "apache-2.0"
+    assert card.data.license == "cc-by-4.0"
     assert card.data.base_model == "google/mt5-small"
     assert card.data.metrics == ["rouge"]
     lines = {line.split("|")[1].strip(): line for line in card.text.splitlines() if line.startswith("|")}
