@@ -21,9 +21,6 @@ from resumen.profiles import Profile, current_profile
 NEEDED = ("config.json", "model.safetensors", "tokenizer.json")
 """Files of a checkpoint folder. Without its own tokenizer a checkpoint still loads, silently and with the wrong ids."""
 
-SEARCH = {"num_beams": 4, "no_repeat_ngram_size": 3}
-"""How titles are searched for whose scores are reported, chosen on validation: four beams, and no three pieces in a row twice."""
-
 
 def load_checkpoint(
     name: str | Path | None = None, profile: Profile | None = None

@@ -19,7 +19,7 @@ from transformers.trainer_pt_utils import get_length_grouped_indices
 from resumen.corpus import load_reviews, load_synopses, prepare_pairs
 from resumen.errors import CourseError
 from resumen.metrics import evaluate_system, score_examples
-from resumen.modeling import SEARCH, load_checkpoint
+from resumen.modeling import FINAL_DECODING, load_checkpoint
 from resumen.profiles import Profile
 from resumen.tokenization import IGNORE, collate, decode_labels, tokenize_corpus
 from resumen.train.arguments import plan_pieces
@@ -56,7 +56,7 @@ def run(options: argparse.Namespace, profile: Profile) -> None:
 
         checkpoints = open_run(options, accelerator)
         history = train(model, tokenized["train"], validate, checkpoints, accumulation, options, accelerator)
-        titles = generate(model, tokenized["test"], tokenizer, accelerator, **SEARCH)
+        titles = generate(model, tokenized["test"], tokenizer, accelerator, **FINAL_DECODING)
         if accelerator.is_main_process:
             metrics = {"rouge": score(titles, corpus["test"]), "history": history}
             metrics["processes"] = accelerator.num_processes
