@@ -1,8 +1,8 @@
 """The course's central experiment: a model that was fine-tuned with several seeds, against every baseline, on three kinds of text.
 
-parts = test_parts(pairs, categories)                                           # test, literary, synopses
-systems = baseline_titles(parts["test"], pairs)                        # one run each
-systems["fine-tuned"] = [predictions, *other_runs("test", parts["test"])]    # one run for each seed
+parts = test_parts(pairs, categories)                                     # test, literary, synopses
+systems = baseline_titles(parts["test"], pairs)                           # one list of titles each
+systems["fine-tuned"] = [predictions, *other_runs(parts)["test"]]         # one list for each training seed
 scores, differences = compare(systems, parts["test"])
 """
 
@@ -76,17 +76,20 @@ def baseline_titles(rows: Dataset, pairs: DatasetDict) -> dict[str, list[str]]:
     return {name: titles.tolist() for name, titles in found.items()}
 
 
-def other_runs(part: str, rows: Dataset) -> list[list[str]]:
-    """Return the titles that the course's other training seeds gave to the rows of a part, one list for each seed.
+def other_runs(parts: Mapping[str, Dataset]) -> dict[str, list[list[str]]]:
+    """Return the titles that the course's other training seeds gave to the rows of each part, one list for each seed.
 
-    They belong to the embedded corpus: a row that they do not know, as of a corpus of your own, gives no list at all.
+    They belong to the embedded corpus: where one row is not known, as of a corpus of your own, no part has any list.
     """
-    runs = []
+    runs: dict[str, list[list[str]]] = {name: [] for name in parts}
     for path in sorted(RUNS.glob("seed_*.jsonl")):
-        lines = map(json.loads, path.read_text(encoding="utf-8").splitlines())
-        titles = {line["review_id"]: line["title"] for line in lines if line["part"] == part}
-        if all(name in titles for name in rows["review_id"][:]):
-            runs.append([titles[name] for name in rows["review_id"][:]])
+        lines = [json.loads(line) for line in path.read_text(encoding="utf-8").splitlines()]
+        titles = {(line["part"], line["review_id"]): line["title"] for line in lines}
+        asked = {name: [(name, review) for review in rows["review_id"][:]] for name, rows in parts.items()}
+        if any(key not in titles for keys in asked.values() for key in keys):
+            return {name: [] for name in parts}
+        for name, keys in asked.items():
+            runs[name].append([titles[key] for key in keys])
     return runs
 
 

@@ -1,11 +1,17 @@
-"""Fine-tuning, twice: with Seq2SeqTrainer (stage 4) and with a loop of our own on Accelerate (stage 5)."""
+"""Fine-tuning, twice: with Seq2SeqTrainer (stage 4) and with a loop of our own on Accelerate (stage 5).
+
+The course's central run, as the lecture of stage 4 shows it piece by piece:
+
+trainer = fine_tune(model, tokenizer, tokenized, profile, "run")
+titles = write_titles(trainer, tokenized["test"])
+"""
 
 import math
 from collections.abc import Callable, Sequence
 
 import numpy as np
 import torch
-from datasets import DatasetDict
+from datasets import Dataset, DatasetDict
 from transformers import (
     DataCollatorForSeq2Seq,
     PreTrainedModel,
@@ -16,7 +22,8 @@ from transformers import (
 )
 
 from resumen.metrics import ROUGES, score_examples
-from resumen.profiles import SEED
+from resumen.modeling import FINAL_DECODING
+from resumen.profiles import SEED, Profile
 from resumen.tokenization import IGNORE, decode_labels
 
 
@@ -42,28 +49,59 @@ def make_compute_metrics(tokenizer: PreTrainedTokenizerBase) -> Callable:
 def make_training_arguments(
     output_dir: str, num_train_epochs: float, learning_rate: float, batch_size: int, max_target_length: int
 ) -> Seq2SeqTrainingArguments:
-    """Return the course's training arguments: evaluate and save once per epoch, keep the best epoch by rougeL."""
+    """Return arguments that evaluate and save once per epoch and keep the best epoch by rougeL."""
     return Seq2SeqTrainingArguments(
-        output_dir=output_dir,
-        num_train_epochs=num_train_epochs,
-        learning_rate=learning_rate,
-        per_device_train_batch_size=batch_size,
-        per_device_eval_batch_size=batch_size,
-        eval_strategy="epoch",
-        save_strategy="epoch",
-        logging_strategy="epoch",
-        save_total_limit=3,
-        predict_with_generate=True,
-        generation_max_length=max_target_length + 1,  # the start token counts
-        load_best_model_at_end=True,
-        metric_for_best_model="rougeL",
-        greater_is_better=True,
-        weight_decay=0.01,
-        seed=SEED,
-        data_seed=SEED,
-        report_to="none",
-        logging_nan_inf_filter=False,  # the default replaces NaN by 0.0 in the log, and no guard can see it
+        output_dir, **_options(num_train_epochs, learning_rate, batch_size, max_target_length, SEED)
     )
+
+
+def course_arguments(output_dir: str, profile: Profile, seed: int = SEED, **changes) -> Seq2SeqTrainingArguments:
+    """Return the arguments of the course's central run, those of stage 4's lecture.
+
+    `make_training_arguments` with a warm-up, rows of like length in one batch, and an evaluation before the first step.
+
+    Args:
+        output_dir: folder of the checkpoints.
+        profile: epochs, learning rate, batch size and title limit.
+        seed: order of the training rows, and dropout.
+        changes: training arguments in place of the profile's, by their names in transformers.
+    """
+    options = _options(
+        profile.num_train_epochs, profile.learning_rate, profile.batch_size, profile.max_target_length, seed
+    )
+    options |= {
+        "per_device_eval_batch_size": 4 * profile.batch_size,
+        "warmup_steps": 0.05,
+        "train_sampling_strategy": "group_by_length",
+        "eval_on_start": True,
+        "generation_num_beams": 1,
+        "save_total_limit": 2,
+        "bf16": torch.cuda.is_available() and torch.cuda.is_bf16_supported(),
+    }
+    return Seq2SeqTrainingArguments(output_dir, **{**options, **changes})
+
+
+def _options(epochs: float, learning_rate: float, batch_size: int, max_target_length: int, seed: int) -> dict:
+    return {
+        "num_train_epochs": epochs,
+        "learning_rate": learning_rate,
+        "per_device_train_batch_size": batch_size,
+        "per_device_eval_batch_size": batch_size,
+        "eval_strategy": "epoch",
+        "save_strategy": "epoch",
+        "logging_strategy": "epoch",
+        "save_total_limit": 3,
+        "predict_with_generate": True,
+        "generation_max_length": max_target_length + 1,  # the start token counts
+        "load_best_model_at_end": True,
+        "metric_for_best_model": "rougeL",
+        "greater_is_better": True,
+        "weight_decay": 0.01,
+        "seed": seed,
+        "data_seed": seed,
+        "report_to": "none",
+        "logging_nan_inf_filter": False,  # the default replaces NaN by 0.0 in the log, and no guard can see it
+    }
 
 
 def build_trainer(
@@ -83,6 +121,29 @@ def build_trainer(
         compute_metrics=make_compute_metrics(tokenizer),
         callbacks=[NanGuard()],
     )
+
+
+def fine_tune(
+    model: PreTrainedModel,
+    tokenizer: PreTrainedTokenizerBase,
+    tokenized: DatasetDict,
+    profile: Profile,
+    output_dir: str,
+    seed: int = SEED,
+    **changes,
+) -> Seq2SeqTrainer:
+    """Train the model in place with `course_arguments`; return its trainer, with the best epoch loaded."""
+    trainer = build_trainer(model, course_arguments(output_dir, profile, seed, **changes), tokenized, tokenizer)
+    trainer.train()
+    return trainer
+
+
+def write_titles(trainer: Seq2SeqTrainer, rows: Dataset) -> list[str]:
+    """Return the title that the trainer's model writes for each tokenized row, in order, with `FINAL_DECODING`."""
+    # With group_by_length this version of the Trainer sorts what it predicts for as well.
+    trainer.args.train_sampling_strategy = "random"
+    titles = decode_labels(trainer.predict(rows, **FINAL_DECODING).predictions, trainer.processing_class)
+    return [title.strip() for title in titles]
 
 
 def overfit_one_batch(
