@@ -2,6 +2,11 @@
 
 import re
 
+import nbformat
+import pytest
+
+from resumen.experiment import SYSTEMS
+
 NUMBER = re.compile(r"(?<![\w.])(\d+(?:,\d{3})*(?:\.\d+)?)(?!\.?\d)(\s?%)?")
 """A number on its own, thousands separated by commas, and the percent sign behind it. Not S3.1, v0.1 or 0.1.2."""
 
@@ -57,3 +62,25 @@ def test_helper_finds_claims():
 def test_helper_exempts_code_and_sources():
     text = "Set `p=0.5` here.\n\n> It was 9.5 there (https://example.org).\n>\n> Ours is 3.5.\n\n```\n1.5\n```\n\n| 2.5 [source] |"
     assert [claims_in(paragraph) for paragraph in paragraphs_of(text)] == [[], ["3.5"]]
+
+
+def printed_systems(root):
+    """Return {system: figures as printed} of the lecture of stage 4: rouge1 and rougeL in English, then in Spanish."""
+    notebook = nbformat.read(root / "stages" / "stage4_trainer" / "lecture.ipynb", as_version=4)
+    (text,) = [
+        output.data["text/plain"]
+        for cell in notebook.cells
+        if cell.cell_type == "code" and "systems[name], differences[name] = compare(" in cell.source
+        for output in cell.outputs
+    ]
+    rows = [line.split() for line in text.splitlines()]
+    return {row[0]: row[1:] for row in rows if row and row[0] in SYSTEMS}
+
+
+@pytest.mark.parametrize(("page", "point"), [("README.md", "."), ("README.es.md", ",")])
+def test_the_readme_has_the_table_of_the_lecture(root, page, point):
+    rows = [f"| {name} | {' | '.join(row)} |".replace(".", point) for name, row in printed_systems(root).items()]
+    assert len(rows) == len(SYSTEMS)
+    text = (root / page).read_text(encoding="utf-8")
+    table = re.search(r"<!-- table: systems -->\n(.*?)<!-- end -->", text, flags=re.DOTALL)[1]
+    assert table.splitlines()[2:] == rows, "put these rows there:\n" + "\n".join(rows)

@@ -16,18 +16,22 @@ from rich.progress import BarColumn, Progress, SpinnerColumn, TextColumn, TimeEl
 from rich.table import Table
 
 from resumen.errors import CourseError
+from resumen.experiment import SYSTEMS
 from resumen.files import LECTURE, SUMMARY, write_text
 from resumen.setup import STAGES
 
 # Stage 4 gives the course's verdict: stage 5 trains the same model again, and its scores are in its lecture.
 TOLD_BY = {
-    "stage4_trainer": ("fine_tuning_seconds", "in_domain", "out_of_template"),
+    "stage4_trainer": ("fine_tuning_seconds", "seeds", "systems", "differences"),
     "stage5_accelerate": ("fine_tuning_seconds",),
 }
-"""The figures that each lecture has to tell."""
+"""The figures that each lecture has to tell. `systems` and `differences` are {part: what experiment.compare returns}."""
 
-TITLES = {"in_domain": "composed test reviews", "out_of_template": "individually written test reviews"}
-"""Tables of scores, {language: {score: row}}, and what they are about."""
+VERDICT = ("seeds", "systems", "differences")
+"""Figures of the whole course, as told; the others belong to their stage."""
+
+SHOWN = ("rouge1", "rougeL")
+"""The scores in the closing tables; summary.json has all."""
 
 PROBE = """
 import json as _json, resource as _resource, sys as _sys
@@ -42,7 +46,7 @@ class Summary:
 
     Attributes:
         stages: a row per stage that ran to its end: seconds, peak_memory_mb, and the lecture's own fine_tuning_seconds.
-        told: the figures of the lecture that is running, by name; of the whole course, its tables of scores.
+        told: the figures of the lecture that is running, by name; of the whole course, those of `VERDICT`.
     """
 
     def __init__(self) -> None:
@@ -78,10 +82,10 @@ class Summary:
         self.stages[stage] = {"seconds": round(seconds, 1), "peak_memory_mb": peak}
         if "fine_tuning_seconds" in told:
             self.stages[stage]["fine_tuning_seconds"] = round(told["fine_tuning_seconds"], 1)
-        self.told |= {name: told[name] for name in TITLES if name in told}
+        self.told |= {name: told[name] for name in VERDICT if name in told}
 
     def tables(self, failed: str | None = None) -> list[Table]:
-        """Return the closing tables: one row per stage, then the scores that were told."""
+        """Return the closing tables: one row per stage, then the scores that were told, one table for each kind of text."""
         table = Table("stage", "minutes", "peak memory (MB)", "status", title="The course")
         for stage in STAGES:
             row = self.stages.get(stage)
@@ -91,7 +95,24 @@ class Summary:
                 table.add_row(stage, "", "", "failed" if stage == failed else "not run")
         table.add_section()
         table.add_row("all", f"{sum(row['seconds'] for row in self.stages.values()) / 60:.1f}", "", "")
-        return [table, *(_score_table(self.told[name], title) for name, title in TITLES.items() if name in self.told)]
+        return [table, *(self._scores(part) for part in self.told.get("systems", ()))]
+
+    def _scores(self, part: str) -> Table:
+        """Return the table of one kind of text: each system's scores, and fine-tuned minus the system."""
+        seeds = self.told["seeds"]
+        table = Table(
+            "",
+            "system",
+            *(column for score in SHOWN for column in (score, "fine-tuned minus it")),
+            title=f"ROUGE × 100 on {part}, {seeds} seed{'s' * (seeds > 1)}; differences with 95 % intervals",
+        )
+        for language, systems in self.told["systems"][part].items():
+            for name in sorted(systems, key=SYSTEMS.index):
+                gaps = self.told["differences"][part][language].get(name, {})
+                cells = [(f"{systems[name][score]:.1f}", _interval(gaps.get(score))) for score in SHOWN]
+                table.add_row(language, name, *(text for cell in cells for text in cell))
+            table.add_section()
+        return table
 
     def write(self, path: Path) -> None:
         """Write all of it as JSON."""
@@ -153,19 +174,5 @@ def run_course(root: Path, output: Path, console: Console) -> None:
     console.print(f"Executed notebooks: {output}/<stage>/{LECTURE} · figures: {output / SUMMARY}", markup=False)
 
 
-def _score_table(part: dict, title: str) -> Table:
-    table = Table(
-        "language", "score", "lead-3", "fine-tuned", "difference [95 % interval]", title=f"ROUGE × 100, {title}"
-    )
-    for language, scores in part.items():
-        for name, row in scores.items():
-            difference = row["difference"]
-            table.add_row(
-                language,
-                name,
-                f"{row['lead3']:.2f}",
-                f"{row['model']:.2f}",
-                f"{difference['mean']:+.2f} [{difference['low']:+.2f}, {difference['high']:+.2f}]",
-            )
-        table.add_section()
-    return table
+def _interval(gap: dict | None) -> str:
+    return f"{gap['mean']:+.1f} [{gap['low']:+.1f}, {gap['high']:+.1f}]" if gap else ""

@@ -208,28 +208,3 @@ def wrong_language(summary: str, source_language: str) -> bool:
     evidence = count_stop_words(summary)
     other = "es" if source_language == "en" else "en"
     return evidence[other] > evidence[source_language]
-
-
-def compare_with_baseline(
-    predictions: Sequence[str], baseline: Sequence[str], references: Sequence[str], languages: Sequence[str]
-) -> dict[str, dict[str, dict]]:
-    """Compare a model with lead-3 per language and score, on the same examples.
-
-    Returns {language: {score: {"lead3": mean, "model": mean, "difference": {"mean", "low", "high"}}}}, F-measures × 100, the difference model − lead-3 with its 95 % interval by
-    `paired_bootstrap`.
-    """
-    model_scores, lead_scores = score_examples(predictions, references), score_examples(baseline, references)
-    tags = np.array(list(languages), dtype=object)
-    table: dict[str, dict[str, dict]] = {}
-    for language in sorted(set(languages)):
-        chosen = tags == language
-        table[language] = {}
-        for name in ROUGES:
-            model, lead = model_scores.loc[chosen, name], lead_scores.loc[chosen, name]
-            paired = paired_bootstrap(model, lead)
-            table[language][name] = {
-                "lead3": float(lead.mean()),
-                "model": float(model.mean()),
-                "difference": {"mean": paired["mean_difference"], "low": paired["low"], "high": paired["high"]},
-            }
-    return table

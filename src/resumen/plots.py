@@ -152,10 +152,79 @@ def grouped_bars(
     return figure, f"{title}. Bars of {ylabel}. " + "; ".join(parts) + "." + whiskers
 
 
-def curves(
-    lines: Mapping[str, Sequence[float]], xlabel: str, ylabel: str, title: str, start: int = 1
+def forest(
+    differences: Mapping[str, Mapping[str, Mapping[str, Mapping[str, float]]]],
+    scores: Sequence[str],
+    title: str,
+    xlabel: str = "difference in ROUGE F1 × 100",
 ) -> tuple[Figure, str]:
-    """One line per name over consecutive steps or epochs, the first numbered `start`. NaN leaves a gap."""
+    """Intervals of differences: one panel per language, one row per system, one mark per score.
+
+    Args:
+        differences: {language: {system: {score: {"mean", "low", "high"}}}}, as `experiment.compare` returns them.
+        scores: which scores to draw, in this order.
+        title: what is compared.
+        xlabel: the quantity and its unit.
+    """
+    systems = list(next(iter(differences.values())))
+    places = np.arange(len(systems))
+    parts = []
+    with plt.rc_context(STYLE):
+        figure, axes = plt.subplots(
+            1,
+            len(differences),
+            figsize=(4.6 * len(differences), 0.26 * len(systems) * len(scores) + 1.7),
+            sharex=True,
+            sharey=True,
+            squeeze=False,
+            layout="constrained",
+        )
+        for panel, (language, rows) in zip(axes[0], differences.items(), strict=True):
+            panel.axvline(0, color="black", linewidth=1)
+            for number, score in enumerate(scores):
+                found = [rows[system][score] for system in systems]
+                means = np.array([row["mean"] for row in found])
+                panel.errorbar(
+                    means,
+                    places + 0.5 * ((number + 0.5) / len(scores) - 0.5),
+                    xerr=[means - [row["low"] for row in found], [row["high"] for row in found] - means],
+                    fmt="os^D"[number % 4],
+                    markersize=4,
+                    capsize=2,
+                    color=PALETTE[number % len(PALETTE)],
+                    label=score,
+                )
+                intervals = ", ".join(
+                    f"{system} {row['mean']:+.1f} [{row['low']:+.1f}, {row['high']:+.1f}]"
+                    for system, row in zip(systems, found, strict=True)
+                )
+                parts.append(f"{NAMES.get(language, language)}, {score}: {intervals}")
+            panel.set(title=NAMES.get(language, language), xlabel=xlabel)
+        axes[0][0].set_yticks(places, systems)
+        axes[0][0].invert_yaxis()
+        if len(scores) > 1:
+            axes[0][-1].legend(frameon=False, loc="upper left", bbox_to_anchor=(1.0, 1.0))
+        figure.suptitle(title)
+    return figure, f"{title}. Points of {xlabel} with 95 % intervals, right of zero if better. " + "; ".join(
+        parts
+    ) + "."
+
+
+def curves(
+    lines: Mapping[str, Sequence[float]],
+    xlabel: str,
+    ylabel: str,
+    title: str,
+    start: int = 1,
+    ticks: Sequence[str] | None = None,
+    ranges: Mapping[str, tuple[Sequence[float], Sequence[float]]] | None = None,
+) -> tuple[Figure, str]:
+    """One line per name over consecutive steps or epochs, the first numbered `start`. NaN leaves a gap.
+
+    Args:
+        ticks: what stands below each point in place of its number.
+        ranges: name to (lows, highs): a band around the line, such as the lowest and highest of several seeds.
+    """
     with plt.rc_context(STYLE):
         figure, axes = plt.subplots(figsize=(6.2, 3.4), layout="constrained")
         for number, (name, values) in enumerate(lines.items()):
@@ -167,11 +236,20 @@ def curves(
                 color=PALETTE[number % len(PALETTE)],
                 label=name,
             )
-        if max(map(len, lines.values())) < 15:
-            axes.set_xticks(range(start, start + max(map(len, lines.values()))))
+            if ranges and name in ranges:
+                axes.fill_between(
+                    range(start, start + len(values)), *ranges[name], color=PALETTE[number % len(PALETTE)], alpha=0.2
+                )
+        if ticks or max(map(len, lines.values())) < 15:
+            axes.set_xticks(range(start, start + max(map(len, lines.values()))), ticks)
         axes.set(xlabel=xlabel, ylabel=ylabel, title=title)
         if len(lines) > 1:
             axes.legend(frameon=False)
     known = {name: [value for value in values if not np.isnan(value)] for name, values in lines.items()}
     parts = [f"{name} from {values[0]:.2f} to {values[-1]:.2f}" for name, values in known.items()]
+    if ticks:
+        parts = [
+            f"{name} " + ", ".join(f"{value:.1f} at {tick}" for tick, value in zip(ticks, values, strict=True))
+            for name, values in lines.items()
+        ]
     return figure, f"{title}. Lines of {ylabel} against {xlabel}. " + "; ".join(parts) + "."

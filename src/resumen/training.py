@@ -16,6 +16,7 @@ from transformers import (
     DataCollatorForSeq2Seq,
     PreTrainedModel,
     PreTrainedTokenizerBase,
+    PrinterCallback,
     Seq2SeqTrainer,
     Seq2SeqTrainingArguments,
     TrainerCallback,
@@ -134,6 +135,7 @@ def fine_tune(
 ) -> Seq2SeqTrainer:
     """Train the model in place with `course_arguments`; return its trainer, with the best epoch loaded."""
     trainer = build_trainer(model, course_arguments(output_dir, profile, seed, **changes), tokenized, tokenizer)
+    trainer.remove_callback(PrinterCallback)  # without a progress bar it would print every entry of the log
     trainer.train()
     return trainer
 

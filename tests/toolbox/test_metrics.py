@@ -2,6 +2,7 @@
 
 import random
 import re
+import statistics
 import unicodedata
 from collections import Counter
 
@@ -12,7 +13,6 @@ from rouge_score.rouge_scorer import RougeScorer
 
 from resumen.metrics import (
     ROUGES,
-    compare_with_baseline,
     evaluate_system,
     mean_interval,
     novel_ngram_rate,
@@ -25,6 +25,7 @@ from resumen.metrics import (
     score_examples,
     unsupported_numbers,
     verdict,
+    verdict_over_seeds,
     wrong_language,
 )
 from resumen.text import tokenize_words
@@ -641,15 +642,35 @@ def test_words_of_both_languages_are_no_evidence(summary, language):
     assert wrong_language(summary, language) is False
 
 
-def test_compare_with_baseline():
-    references = ["slow plot", "weak ending", "trama lenta", "final flojo"]
-    languages = ["en", "en", "es", "es"]
-    table = compare_with_baseline(references, ["slow", "nothing", "trama", "nada"], references, languages)
-    assert list(table) == ["en", "es"]
-    for scores in table.values():
-        assert list(scores) == list(ROUGES)
-        assert scores["rouge1"]["model"] == pytest.approx(100)
-        assert scores["rouge1"]["lead3"] == pytest.approx(100 / 3)  # precision 1, recall 1/2, and a zero
-        assert scores["rouge1"]["difference"]["mean"] == pytest.approx(200 / 3)
-        assert scores["rouge1"]["difference"]["low"] == pytest.approx(100 / 3)
-        assert scores["rouge1"]["difference"]["high"] == pytest.approx(100)
+class TestVerdictOverSeeds:
+    BASELINE = (0.0, 40.0, 10.0, 25.0, 5.0, 30.0, 15.0, 20.0)
+
+    def test_by_hand(self):
+        """The same draws, one number at a time."""
+        model = [[2.0, 41.0, 10.0, 30.0, 4.0, 33.0, 15.0, 22.0], [1.0, 40.0, 16.0, 22.0, 9.0, 30.0, 12.0, 27.0]]
+        found = verdict_over_seeds(model, self.BASELINE, n_resamples=50, seed=3)
+        generator = np.random.default_rng(3)
+        means = []
+        for _ in range(50):
+            seeds, examples = generator.integers(2, size=2), generator.integers(8, size=8)
+            means.append(statistics.fmean(model[one][two] - self.BASELINE[two] for one in seeds for two in examples))
+        assert found["mean_difference"] == pytest.approx(statistics.fmean(map(sum, model)) / 8 - sum(self.BASELINE) / 8)
+        assert [found["low"], found["high"]] == pytest.approx(np.percentile(means, [2.5, 97.5]).tolist())
+
+    @pytest.mark.parametrize(("gain", "verdict"), [(2.0, "better"), (-2.0, "worse"), (0.0, "no evidence")])
+    def test_verdict(self, gain, verdict):
+        model = [[score + gain for score in self.BASELINE]] * 3
+        assert verdict_over_seeds(model, self.BASELINE)["verdict"] == verdict
+
+    def test_seeds_that_disagree_widen_the_interval(self):
+        """One seed far above and one far below: the examples alone would never tell."""
+        apart = [[score + gain for score in self.BASELINE] for gain in (9.0, -8.0)]
+        assert verdict_over_seeds(apart, self.BASELINE)["verdict"] == "no evidence"
+        assert verdict_over_seeds(apart[:1], self.BASELINE)["verdict"] == "better"
+
+    @pytest.mark.parametrize(
+        ("model", "baseline"), [([], [1.0]), ([[]], []), ([[1.0, 2.0], [1.0]], [1.0, 2.0]), ([[1.0]], [1.0, 2.0])]
+    )
+    def test_what_cannot_be_compared(self, model, baseline):
+        with pytest.raises(ValueError, match=r"no scores|not paired"):
+            verdict_over_seeds(model, baseline)

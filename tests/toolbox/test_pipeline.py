@@ -7,7 +7,8 @@ from datasets import DatasetDict
 
 from resumen.baselines import lead_k, oracle_sentence
 from resumen.corpus import load_synopses, prepare_pairs
-from resumen.metrics import ROUGES, compare_with_baseline, evaluate_system
+from resumen.experiment import compare
+from resumen.metrics import ROUGES, evaluate_system
 from resumen.profiles import PROFILES
 from resumen.tokenization import decode_labels, tokenize_corpus
 from resumen.training import best_epoch, build_trainer, make_training_arguments
@@ -45,11 +46,12 @@ def test_synopses_from_raw_text_to_verdict(tmp_path, model, tokenizer):
     ceiling, floor = (evaluate_system(texts, titles, languages).loc["all", "rouge1"] for texts in (oracle, lead))
     assert ceiling > floor > 0
 
-    compared = compare_with_baseline(predictions, lead, titles, languages)
+    scores, differences = compare({"fine-tuned": [predictions, predictions], "lead-3": lead}, few["test"])
     for language in ("en", "es"):
-        assert set(compared[language]) == set(ROUGES)
-        for name, row in compared[language].items():
-            difference = row["difference"]
-            assert difference["mean"] == pytest.approx(row["model"] - row["lead3"])
+        assert set(scores[language]) == {"fine-tuned", "lead-3"} and set(differences[language]) == {"lead-3"}
+        for name in ROUGES:
+            model, baseline = (scores[language][system][name] for system in ("fine-tuned", "lead-3"))
+            difference = differences[language]["lead-3"][name]
+            assert difference["mean"] == pytest.approx(model - baseline)
             assert difference["low"] <= difference["mean"] <= difference["high"]
-            assert math.isfinite(row["model"]) and 0 <= row["lead3"] <= 100, name
+            assert math.isfinite(model) and 0 <= baseline <= 100, name

@@ -9,6 +9,10 @@ from matplotlib.container import ErrorbarContainer
 from resumen import plots
 
 SCORES = pd.DataFrame({"lead-3": [12.34, 15.61], "model": [20.0, 18.25]}, index=["en", "es"])
+GAPS = {"lead-1": {"mean": -0.5, "low": -1.0, "high": 0.2}, "lead-3": {"mean": 2.0, "low": 1.0, "high": 3.5}}
+DIFFERENCES = {
+    language: {system: {"rouge1": gap, "rougeL": gap} for system, gap in GAPS.items()} for language in ("en", "es")
+}
 FIGURES = {
     "histograms": (
         lambda: plots.length_histograms({"en": [1, 2, 3, 50], "es": [2, 4, 9]}, "words per title", "Lengths", limit=10),
@@ -30,6 +34,15 @@ FIGURES = {
     "curves": (
         lambda: plots.curves({"train": [3.0, 2.0, 1.256], "validation": [4.0, 3.5]}, "epoch", "loss (nats)", "Loss"),
         ["Loss", "loss (nats) against epoch", "train from 3.00 to 1.26", "validation from 4.00 to 3.50"],
+    ),
+    "forest": (
+        lambda: plots.forest(DIFFERENCES, ["rouge1", "rougeL"], "Fine-tuned minus a system"),
+        [
+            "Fine-tuned minus a system",
+            "English, rouge1: lead-1 -0.5 [-1.0, +0.2], lead-3 +2.0 [+1.0, +3.5]",
+            "Spanish, rougeL: lead-1 -0.5 [-1.0, +0.2], lead-3 +2.0 [+1.0, +3.5]",
+            "95 % intervals",
+        ],
     ),
 }
 
@@ -94,6 +107,38 @@ def test_curves_that_lie_on_each_other_both_show():
 def test_curves_start_where_they_say():
     figure, _ = plots.curves({"loss": [2.0, 1.0]}, "limit", "share (%)", "T", start=16)
     assert figure.axes[0].lines[0].get_xdata().tolist() == [16, 17]
+
+
+def test_curves_with_ticks_and_ranges():
+    """The points are numbers of pairs, say, and no steps: the text alternative names each."""
+    figure, text = plots.curves(
+        {"en": [0.0, 5.04, 9.0]},
+        "pairs",
+        "ROUGE",
+        "T",
+        ticks=["0", "100", "all"],
+        ranges={"en": ([0, 4, 8], [0, 6, 10])},
+    )
+    assert "en 0.0 at 0, 5.0 at 100, 9.0 at all" in text
+    axes = figure.axes[0]
+    assert [label.get_text() for label in axes.get_xticklabels()] == ["0", "100", "all"]
+    (band,) = axes.collections
+    corners = {tuple(point) for point in band.get_paths()[0].vertices.tolist()}
+    assert {(2, 4), (2, 6), (3, 8), (3, 10)} <= corners
+
+
+def test_forest_draws_every_interval():
+    figure, _ = plots.forest(DIFFERENCES, ["rouge1", "rougeL"], "T")
+    assert len(figure.axes) == 2
+    for axes in figure.axes:
+        containers = [one for one in axes.containers if isinstance(one, ErrorbarContainer)]
+        assert len(containers) == 2
+        for container in containers:
+            ends = [segment[:, 0].round(2).tolist() for segment in container.lines[2][0].get_segments()]
+            assert ends == [[-1.0, 0.2], [1.0, 3.5]]
+    assert [label.get_text() for label in figure.axes[0].get_yticklabels()] == ["lead-1", "lead-3"]
+    first, last = figure.axes[0].get_ylim()
+    assert first > last, "the first system stands on top"
 
 
 def test_show_puts_image_and_alternative_on_the_page(monkeypatch, capsys):

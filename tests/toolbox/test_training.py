@@ -1,8 +1,10 @@
 """Stages 4 and 5: what surrounds a training run, on the embedded checkpoint and a few reviews."""
 
 import math
+import re
 from itertools import pairwise
 
+import nbformat
 import numpy as np
 import pytest
 import torch
@@ -18,18 +20,24 @@ from transformers import (
 )
 
 from resumen.metrics import ROUGES, score_examples
+from resumen.profiles import PROFILES
 from resumen.tokenization import IGNORE, collate, decode_labels, tokenize_corpus
 from resumen.training import (
     NanGuard,
     backward_accumulated,
     best_epoch,
     build_trainer,
+    course_arguments,
     evaluate,
+    fine_tune,
     make_compute_metrics,
     make_training_arguments,
     overfit_one_batch,
     train_epoch,
+    write_titles,
 )
+
+TINY = PROFILES["tiny"]
 
 
 @pytest.fixture(scope="module")
@@ -136,6 +144,50 @@ def test_trainer_trains_evaluates_and_keeps_the_best(trainer, tmp_path):
     assert trainer.state.best_metric == best["eval_rougeL"]
     assert trainer.state.best_model_checkpoint == str(tmp_path / f"checkpoint-{best['step']}")
     assert {"eval_rouge1", "eval_rouge2", "eval_rougeLsum", "eval_gen_len"} <= set(best)
+
+
+LECTURE_SETTINGS = re.compile(r"^(learning|watching|care|arguments) = ", re.MULTILINE)
+
+
+def test_the_lecture_shows_the_arguments_of_the_course(root, tmp_path):
+    """What the reader sees in stage 4, and what trained the seeds in data/runs, are one recipe."""
+    cells = nbformat.read(root / "stages" / "stage4_trainer" / "lecture.ipynb", as_version=4).cells
+    shown = [cell.source for cell in cells if cell.cell_type == "code" and LECTURE_SETTINGS.search(cell.source)]
+    names = {"profile": TINY, "torch": torch}
+    exec("\n".join(shown), names)
+    ours = course_arguments(str(tmp_path), TINY).to_dict()
+    theirs = names["arguments"].to_dict() | {"output_dir": str(tmp_path)}
+    assert {name: value for name, value in theirs.items() if value != ours[name]} == {}
+    (trainer,) = [cell.source for cell in cells if "trainer = Seq2SeqTrainer(\n    model,\n" in cell.source]
+    assert {"StopOnNan()", "collator", "rouge_of_ids", 'tokenized["validation"]'} <= set(
+        re.findall(r"[\w\[\]\"]+(?:\(\))?", trainer)
+    )
+    (predicted,) = [
+        cell.source for cell in cells if "**FINAL_DECODING).predictions" in cell.source and "parts" in cell.source
+    ]
+    assert "trainer.predict(" in predicted
+
+
+def test_course_arguments(tmp_path):
+    arguments = course_arguments(str(tmp_path), TINY, seed=7, learning_rate=0.5)
+    assert (arguments.seed, arguments.data_seed, arguments.learning_rate) == (7, 7, 0.5)
+    assert arguments.num_train_epochs == TINY.num_train_epochs
+    assert arguments.per_device_train_batch_size == TINY.batch_size
+    assert not arguments.fp16 and not arguments.logging_nan_inf_filter
+    assert arguments.metric_for_best_model == "rougeL" and arguments.load_best_model_at_end
+
+
+@pytest.mark.slow
+def test_fine_tune_and_write_titles(tmp_path, model, tokenized, tokenizer):
+    """The titles are those of the rows, in order, although training sorts its batches by length."""
+    before = weights(model)
+    trainer = fine_tune(model, tokenizer, tokenized, TINY, str(tmp_path), seed=3, num_train_epochs=2, disable_tqdm=True)
+    assert trainer.args.seed == 3
+    assert not torch.equal(weights(model), before)
+    rows = tokenized["train"]
+    titles = write_titles(trainer, rows)
+    alone = [write_titles(trainer, rows.select([row]))[0] for row in range(len(rows))]
+    assert titles == alone and all(title == title.strip() for title in titles)
 
 
 def test_overfit_one_batch(model, batch):

@@ -1,0 +1,124 @@
+"""The shipped runs: files, scores and choice are what the script makes of them, and a run is trained once."""
+
+import json
+
+import pandas as pd
+import pytest
+
+from resumen.authoring import runs
+from resumen.errors import CourseError
+from resumen.experiment import RUNS
+from resumen.profiles import PROFILES, SEED
+
+TINY = PROFILES["tiny"]
+
+
+def test_the_card_has_the_scores_of_the_shipped_titles():
+    """All its figures are computed again, and it names the checkpoint and the corpus of today."""
+    text = (RUNS / "README.md").read_text(encoding="utf-8")
+    pairs = pd.read_csv(RUNS / "curve.csv")["pairs"].max()
+    assert text == runs.card(RUNS, pairs), "run `python -m resumen.authoring.runs` again"
+
+
+def test_the_curve():
+    curve = pd.read_csv(RUNS / "curve.csv")
+    sizes = [*runs.CURVE, len(runs.load_pairs()["train"])]
+    assert sorted(curve["pairs"].unique()) == sizes
+    assert set(curve["seed"]) == {42, 43, 44} == set(runs.SEEDS)
+    assert len(curve) == len(sizes) * 3 * 2 and not curve.isna().any(axis=None)
+    assert curve.groupby(["pairs", "seed"])["language"].apply(sorted).map(tuple).eq(("en", "es")).all()
+    means = curve.groupby("pairs")["rougeL"].mean()
+    assert means.iloc[-1] > means.iloc[1] > means.iloc[0] - 1e-9, "more pairs, better titles"
+
+
+def test_the_profile_has_what_the_sweep_chooses():
+    sweep = pd.read_csv(RUNS / "sweep.csv")
+    assert len(sweep) == len(runs.sweep_runs())
+    choice = runs.chosen(sweep)
+    assert (choice["batch_size"], choice["epochs"], choice["learning_rate"]) == (
+        TINY.batch_size,
+        TINY.num_train_epochs,
+        TINY.learning_rate,
+    )
+
+
+def test_the_rule_of_the_choice():
+    table = pd.DataFrame(
+        [(16, 3, 1e-3, 14.0, 14.0), (16, 2, 1e-3, 13.5, 13.6), (32, 2, 2e-3, 13.6, 13.7), (16, 1, 1e-3, 13.0, 13.0)],
+        columns=["batch_size", "epochs", "learning_rate", "en", "es"],
+    )
+    choice = runs.chosen(table)
+    assert (choice["batch_size"], choice["epochs"]) == (32, 2), (
+        "half a point is no difference, and two epochs cost less"
+    )
+
+
+def test_every_run_has_a_file_of_its_own():
+    every = [*runs.sweep_runs(), *runs.curve_runs()]
+    assert len({run.name for run in every}) == len(set(every))
+    assert runs.Run() in runs.sweep_runs() and runs.Run(seed=SEED) in runs.curve_runs(), "one training serves both"
+    assert [run.seed for run in runs.curve_runs() if run.writes_titles] == list(runs.OTHER_SEEDS)
+
+
+class FakePool:
+    """Runs everything in this process."""
+
+    def __init__(self, *_, **__):
+        pass
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *_):
+        return False
+
+    def submit(self, function, *arguments):
+        from concurrent.futures import Future
+
+        future = Future()
+        future.set_result(function(*arguments))
+        return future
+
+
+def test_a_run_that_is_there_is_not_trained_again(tmp_path, monkeypatch):
+    """The second call does what the first left, and nothing twice."""
+    trained = []
+
+    def execute(run):
+        trained.append(run)
+        if len(trained) == 5:
+            raise KeyboardInterrupt
+        rouge = dict.fromkeys(runs.ROUGES, 10.0)
+        best = (
+            run.learning_rate == TINY.learning_rate
+            and run.batch_size == TINY.batch_size
+            and run.epochs == TINY.num_train_epochs
+        )
+        rouge["rougeL"] = 12.0 if best else 10.0
+        return {"best_epoch": 2, "validation": {"en": rouge, "es": rouge}, "titles": {}}
+
+    monkeypatch.setattr(runs, "execute", execute)
+    monkeypatch.setattr(runs, "ProcessPoolExecutor", FakePool)
+    command = ["--work", str(tmp_path), "--folder", str(tmp_path / "results"), "--sweep"]
+    with pytest.raises(KeyboardInterrupt):
+        runs.main(command)
+    (folder,) = tmp_path.iterdir()
+    files = sorted(path.name for path in folder.iterdir())
+    assert files == sorted(f"{run.name}.json" for run in trained[:4])
+    runs.main(command)
+    assert len(trained) == len(runs.sweep_runs()) + 1
+    assert set(trained) == set(runs.sweep_runs())
+    for path in folder.iterdir():
+        json.loads(path.read_text(encoding="utf-8"))
+    assert not (tmp_path / "results").exists(), "the sweep alone writes no results"
+
+
+def test_another_choice_than_the_profile_s_is_said(tmp_path, monkeypatch):
+    def execute(run):
+        rouge = dict.fromkeys(runs.ROUGES, 30.0 if run.batch_size != TINY.batch_size else 10.0)
+        return {"best_epoch": 2, "validation": {"en": rouge, "es": rouge}, "titles": {}}
+
+    monkeypatch.setattr(runs, "execute", execute)
+    monkeypatch.setattr(runs, "ProcessPoolExecutor", FakePool)
+    with pytest.raises(CourseError, match="put it into the profile tiny"):
+        runs.main(["--work", str(tmp_path), "--sweep"])
