@@ -229,7 +229,7 @@ def card(metrics: dict) -> str:
         },
         metrics["settings"]["checkpoint"],
         list(LANGUAGES),
-        "other",  # each description is under the licence of its package
+        license="other",
         title="Package synopses from descriptions",
         about="writes the one-line synopsis of a Debian package from its long description",
         limits=(
