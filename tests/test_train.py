@@ -15,13 +15,15 @@ from accelerate.state import AcceleratorState
 from safetensors.torch import load_file
 from transformers import MT5Config, MT5ForConditionalGeneration
 
-from resumen import train
 from resumen.corpus import COLUMNS, LANGUAGES, SPLITS
 from resumen.errors import CourseError
 from resumen.metrics import ROUGES
 from resumen.modeling import load_checkpoint
 from resumen.profiles import PROFILES
 from resumen.tokenization import collate
+from resumen.train import folder, loop
+from resumen.train.__main__ import main
+from resumen.train.arguments import parse_arguments, plan_pieces
 
 TITLES = {
     "en": ["a very good book", "not worth the money", "good story but a slow start", "the best book of the year"],
@@ -148,7 +150,7 @@ def start(arguments):
 
     def run(output, **changes):
         AcceleratorState._reset_state(True)
-        return train.main(arguments(output, **changes))
+        return main(arguments(output, **changes))
 
     return run
 
@@ -162,7 +164,7 @@ def whole(corpus, checkpoint, tmp_path_factory):
         torch.set_num_threads(1)
         AcceleratorState._reset_state(True)
         options = ["--cpu", "--epochs", "4", "--learning-rate", "0.05", "--batch-size", str(BATCH)]
-        assert train.main([*options, "--output", str(output), "--checkpoint", str(checkpoint)]) == 0
+        assert main([*options, "--output", str(output), "--checkpoint", str(checkpoint)]) == 0
     return output
 
 
@@ -171,16 +173,30 @@ def read_metrics(output: Path) -> dict:
 
 
 def assert_same(output: Path, expected: Path) -> None:
-    """Same scores, same losses, same weights, each to 1e-6."""
+    """Same scores, same weights, each to 1e-6, and the same history, where a loss is a sum of thousands."""
     got, wanted = read_metrics(output), read_metrics(expected)
     assert got["rouge"].keys() == wanted["rouge"].keys() == {"all", *LANGUAGES}
     for language, row in wanted["rouge"].items():
         assert got["rouge"][language] == pytest.approx(row, abs=1e-6)
-    assert got["losses"] == pytest.approx(wanted["losses"], abs=1e-6)
+    assert len(got["history"]) == len(wanted["history"])
+    for entry, other in zip(got["history"], wanted["history"], strict=True):
+        assert entry == pytest.approx(other, rel=1e-6, abs=1e-6)
     weights, wanted_weights = (load_file(folder / "model" / "model.safetensors") for folder in (output, expected))
     assert weights.keys() == wanted_weights.keys()
     for name, tensor in wanted_weights.items():
         torch.testing.assert_close(weights[name], tensor, atol=1e-6, rtol=0)
+
+
+def assert_kept(output: Path) -> None:
+    """The last two checkpoints are there and the best, and the model is the best one's."""
+    best = max(read_metrics(output)["history"], key=lambda entry: entry["rougeL"])["epoch"]
+    names = {path.name for path in (output / "checkpoints").iterdir()}
+    assert names == {f"epoch-{epoch:04d}" for epoch in (best, 3, 4)}
+    saved, model = (
+        load_file(path / "model.safetensors")
+        for path in (output / "checkpoints" / f"epoch-{best:04d}", output / "model")
+    )
+    assert all(torch.equal(saved[name], tensor) for name, tensor in model.items())
 
 
 def launch_two(what: list[str], arguments: list[str]) -> subprocess.CompletedProcess:
@@ -197,9 +213,9 @@ def test_a_whole_run(whole):
         ROWS["test"],
         ROWS["test"],
     ]
-    assert metrics["losses"][-1] < metrics["losses"][0]
+    assert metrics["history"][-1]["loss"] < metrics["history"][0]["loss"]
     assert metrics["processes"] == 1
-    assert sorted(path.name for path in (whole / "checkpoints").iterdir()) == ["epoch-0003", "epoch-0004"]
+    assert_kept(whole)
     tokenizer, _ = load_checkpoint(whole / "model")
     assert tokenizer("¡Hola!")["input_ids"] == load_checkpoint()[0]("¡Hola!")["input_ids"]
 
@@ -218,21 +234,22 @@ def test_two_processes_equal_one(whole, arguments, tmp_path):
     for line, language in zip(lines[-3:], ("all", *LANGUAGES), strict=True):
         row = read_metrics(whole)["rouge"][language]
         assert all(f"{name} {row[name]:.2f}" in line for name in ROUGES)
-    assert run.stderr.count("training") == run.stderr.count("generating") == 1
+    assert run.stderr.count("training") == 1
 
 
 # One of two processes is killed in the third epoch. That is a moment that no clock decides, so the test cannot miss it.
 SUICIDE = """
 import os, signal, sys
-from resumen import train
-real, calls = train.train_step, []
+from resumen.train import loop
+from resumen.train.__main__ import main
+real, calls = loop.train_step, []
 def train_step(*arguments):
     calls.append(1)
     if len(calls) == 13 and os.environ["RANK"] == "0":
         os.kill(os.getpid(), signal.SIGKILL)
     return real(*arguments)
-train.train_step = train_step
-sys.exit(train.main())
+loop.train_step = train_step
+sys.exit(main())
 """
 
 
@@ -253,18 +270,18 @@ class Killed(BaseException):
 
 
 KILL_POINTS = {
-    "in the third epoch": ("train_step", 12),
-    "before a checkpoint gets its name": ("os.replace", 3),
-    "after it got its name": ("complete_checkpoints", 6),
-    "while generating": ("decode_labels", 2),
-    "before the scores are written": ("save_model", 1),
+    "in the third epoch": (loop, "train_step", 12),
+    "while scoring validation": (loop, "decode_labels", 3),
+    "before a checkpoint gets its name": (folder.os, "replace", 3),
+    "after it got its name": (folder, "prune", 3),
+    "while generating the test titles": (loop, "decode_labels", 6),
+    "before the scores are written": (loop, "save_model", 1),
 }
 
 
 @pytest.mark.parametrize("point", KILL_POINTS)
 def test_cut_short_anywhere(point, whole, start, tmp_path, monkeypatch):
-    name, call = KILL_POINTS[point]
-    owner, attribute = (train.os, "replace") if name == "os.replace" else (train, name)
+    owner, attribute, call = KILL_POINTS[point]
     real, calls = getattr(owner, attribute), []
 
     def cut(*arguments, **options):
@@ -280,12 +297,12 @@ def test_cut_short_anywhere(point, whole, start, tmp_path, monkeypatch):
     assert not (tmp_path / "run" / "metrics.json").exists()
     assert start(tmp_path / "run") == 0
     assert_same(tmp_path / "run", whole)
-    assert sorted(path.name for path in (tmp_path / "run" / "checkpoints").iterdir()) == ["epoch-0003", "epoch-0004"]
+    assert_kept(tmp_path / "run")
 
 
 def test_a_finished_run_only_scores_again(whole, start, tmp_path, monkeypatch):
     shutil.copytree(whole, tmp_path / "run")
-    monkeypatch.setattr(train, "train_step", None)
+    monkeypatch.setattr(loop, "train_step", None)
     assert start(tmp_path / "run") == 0
     assert_same(tmp_path / "run", whole)
 
@@ -294,7 +311,7 @@ def test_begin_again(whole, start, tmp_path, capsys):
     shutil.copytree(whole, tmp_path / "run")
     assert start(tmp_path / "run", resume="no", epochs=1) == 0
     assert "going on" not in capsys.readouterr().out
-    assert len(read_metrics(tmp_path / "run")["losses"]) == 1
+    assert len(read_metrics(tmp_path / "run")["history"]) == 1
     assert [path.name for path in (tmp_path / "run" / "checkpoints").iterdir()] == ["epoch-0001"]
 
 
@@ -305,9 +322,7 @@ def test_bf16_and_limit(start, tmp_path):
 
 def test_synopses(start, tmp_path, monkeypatch):
     wanted = []
-    monkeypatch.setattr(
-        train, "load_synopses", lambda language: wanted.append(language) or train.load_reviews(language)
-    )
+    monkeypatch.setattr(loop, "load_synopses", lambda language: wanted.append(language) or loop.load_reviews(language))
     assert start(tmp_path / "run", data="synopses", limit=16, epochs=1) == 0
     assert wanted == ["en", "es"]
 
@@ -343,7 +358,7 @@ def gradients(rows, size, checkpoint):
             pass
 
     pieces = [collate(rows[start : start + size], 0, 0) for start in range(0, len(rows), size)]
-    loss, count = train.train_step(model, pieces, list(range(len(pieces))), Optimizer(), Scheduler(), accelerator)
+    loss, count = loop.train_step(model, pieces, list(range(len(pieces))), Optimizer(), Scheduler(), accelerator)
     return seen, loss / count
 
 
@@ -364,7 +379,7 @@ def test_pieces_add_up_to_the_batch(size, batch, checkpoint):
 
 def test_every_epoch_has_its_own_order_and_batches_of_like_length():
     lengths = [number * 37 % 100 for number in range(203)]
-    sampler = train.EpochSampler(lengths, 5, seed=1)
+    sampler = loop.EpochSampler(lengths, 5, seed=1)
     orders = []
     for epoch in (0, 1, 0):
         sampler.set_epoch(epoch)
@@ -379,7 +394,7 @@ def test_every_epoch_has_its_own_order_and_batches_of_like_length():
 
 
 def one_sentence(capsys, output) -> str:
-    errors = [line for line in capsys.readouterr().err.splitlines() if not line.startswith(("training", "generating"))]
+    errors = [line for line in capsys.readouterr().err.splitlines() if not line.startswith("training")]
     assert len(errors) == 1 and errors[0].startswith("train: "), errors
     assert not (output / "metrics.json").exists()
     return errors[0]
@@ -422,11 +437,11 @@ def test_output_of_another_run(whole, start, tmp_path, capsys):
 
 
 def test_an_odd_batch_is_one_piece():
-    options = train.parse_arguments(["--output", "x", "--batch-size", "15"], PROFILES["tiny"])
-    assert train.plan_pieces(options, 1) == 1
-    assert train.plan_pieces(options, 3) == 1 and options.pieces == 3
+    options = parse_arguments(["--output", "x", "--batch-size", "15"], PROFILES["tiny"])
+    assert plan_pieces(options, 1) == 1
+    assert plan_pieces(options, 3) == 1 and options.pieces == 3
     with pytest.raises(CourseError, match="2 equal pieces"):
-        train.plan_pieces(options, 2)
+        plan_pieces(options, 2)
 
 
 def test_exit_code_of_the_command(arguments, tmp_path):

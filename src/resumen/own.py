@@ -30,7 +30,7 @@ KEY = {
     "novel_ngram_rate unsupported_numbers wrong_language",
     "baselines": "lead_k oracle_sentence",
     "training": "overfit_one_batch make_compute_metrics make_training_arguments NanGuard build_trainer best_epoch "
-    "train_epoch evaluate",
+    "train_epoch backward_accumulated evaluate",
     "modeling": "save_checkpoint Summarizer model_card",
     "projects.premier.tasks": "clean_rows split_by_family count_leaks family_interval fine_tune compare",
     "projects.premier.hand_in": "draw_error_sheet",

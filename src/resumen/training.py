@@ -7,7 +7,7 @@ titles = write_titles(trainer, tokenized["test"])
 """
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 import numpy as np
 import torch
@@ -201,6 +201,27 @@ def train_epoch(model, dataloader, optimizer, scheduler, accelerator) -> float:
             optimizer.zero_grad()
         total += loss.item()
     return total / len(dataloader)
+
+
+def backward_accumulated(model, batches: Sequence[dict], accelerator) -> float:
+    """Add the gradient of the mean loss over all label tokens of all batches to `.grad`; return that mean.
+
+    Every token weighs the same, however the batches were cut. Nothing is stepped or clipped. One process, one `accelerator.backward` per batch, and an Accelerator without
+    accumulation of its own, which would divide once more.
+
+    Raises:
+        ValueError: if no batch has a label token.
+    """
+    counts = [int((batch["labels"] != IGNORE).sum()) for batch in batches]
+    if not sum(counts):
+        raise ValueError("No batch has a label token.")
+    mean = 0.0
+    for batch, count in zip(batches, counts, strict=True):
+        if count:  # the loss of a batch without tokens is NaN
+            loss = model(**batch).loss * (count / sum(counts))
+            accelerator.backward(loss)
+            mean += loss.item()
+    return mean
 
 
 def evaluate(

@@ -61,6 +61,7 @@ SIGNATURES = {
     """,
     "stage5_accelerate": """
         train_epoch(model, dataloader, optimizer, scheduler, accelerator) -> float
+        backward_accumulated(model, batches: Sequence[dict], accelerator) -> float
         evaluate(model, dataloader, tokenizer, accelerator, max_new_tokens: int) -> dict[str, float]
         save_checkpoint(model, tokenizer, directory, accelerator, metrics: dict) -> Path
         Summarizer.__init__(self, model, tokenizer, max_input_length=512, batch_size=16)
@@ -68,7 +69,7 @@ SIGNATURES = {
         novel_ngram_rate(summary: str, source: str, n: int = 1) -> float
         unsupported_numbers(summary: str, source: str) -> list[str]
         wrong_language(summary: str, source_language: str) -> bool
-        model_card(metrics: dict, base_model: str, languages: list[str]) -> str
+        model_card(metrics: dict, base_model: str, languages: list[str], license: str) -> str
     """,
 }
 """What each lab asks for. Later stages and other people's answers use exactly these. A type that is not given here is free."""

@@ -2,6 +2,7 @@
 
 import math
 import re
+from itertools import pairwise
 
 import nbformat
 import numpy as np
@@ -20,9 +21,10 @@ from transformers import (
 
 from resumen.metrics import ROUGES, score_examples
 from resumen.profiles import PROFILES
-from resumen.tokenization import collate, decode_labels, tokenize_corpus
+from resumen.tokenization import IGNORE, collate, decode_labels, tokenize_corpus
 from resumen.training import (
     NanGuard,
+    backward_accumulated,
     best_epoch,
     build_trainer,
     course_arguments,
@@ -297,6 +299,40 @@ class TestTrainEpoch:
             losses = [model(**collate(rows, 0, 0)).loss.item() for rows in (features[:4], features[4:5])]
         assert losses[0] != pytest.approx(losses[1], abs=1e-2)
         assert self.run(model, features[:5], batch_size=4)[0] == pytest.approx(np.mean(losses), abs=1e-5)
+
+
+class TestBackwardAccumulated:
+    @pytest.fixture
+    def features(self, tokenized):
+        """Eight rows whose labels have one to eight tokens."""
+        return [
+            row | {"labels": (row["labels"] * 8)[: number + 1]}
+            for number, row in enumerate(tokenized["train"].to_list()[:8])
+        ]
+
+    def run(self, model, pieces):
+        model = model.double().eval()
+        model.zero_grad()
+        mean = backward_accumulated(model, pieces, Accelerator(cpu=True))
+        assert not model.training
+        return mean, torch.cat([parameter.grad.flatten() for parameter in model.parameters()])
+
+    def test_the_cut_does_not_matter(self, model, features):
+        whole_mean, whole = self.run(model, [collate(features, 0, 0)])
+        assert whole_mean == pytest.approx(model(**collate(features, 0, 0)).loss.item(), abs=1e-6)
+        for bounds in ([0, 4, 8], [0, 1, 7, 8]):
+            pieces = [collate(features[start:end], 0, 0) for start, end in pairwise(bounds)]
+            mean, gradient = self.run(model, pieces)
+            assert mean == pytest.approx(whole_mean, abs=1e-6)
+            torch.testing.assert_close(gradient, whole, atol=1e-5, rtol=1e-5)
+
+    def test_batches_without_tokens(self, model, features):
+        piece = collate(features[:2], 0, 0)
+        empty = {**piece, "labels": torch.full_like(piece["labels"], IGNORE)}
+        assert self.run(model, [empty, piece])[0] == self.run(model, [piece])[0]
+        for batches in ([], [empty]):
+            with pytest.raises(ValueError, match="No batch has a label token"):
+                backward_accumulated(model, batches, Accelerator(cpu=True))
 
 
 @pytest.mark.parametrize("training", [True, False])

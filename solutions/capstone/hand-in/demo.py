@@ -67,7 +67,8 @@ def main(arguments: list[str] | None = None) -> int:
     """Serve the page until it is stopped; a mistake costs one sentence and exit code 1."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument(
-        "--checkpoint", help="folder of the fine-tuned model; by default the embedded one, which writes nothing yet"
+        "--checkpoint",
+        help="folder of the fine-tuned model; by default the embedded one, which has never seen a headline",
     )
     parser.add_argument("--port", type=int, default=7860)
     options = parser.parse_args(arguments)

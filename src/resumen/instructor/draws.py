@@ -351,7 +351,12 @@ def _card(rng: random.Random) -> dict:
     metrics = {
         language: {name: rng.randrange(100_000) / 1000 + 0.0004 for name in names} for language in ("all", "en", "es")
     }
-    return {"metrics": metrics, "base": f"course/{rng.randrange(10_000)}", "languages": rng.sample(["en", "es"], 2)}
+    return {
+        "metrics": metrics,
+        "base": f"course/{rng.randrange(10_000)}",
+        "languages": rng.sample(["en", "es"], 2),
+        "license": rng.choice(["mit", "cc-by-4.0"]),
+    }
 
 
 _DATASET = "from datasets import Dataset"
@@ -434,7 +439,7 @@ DRAWS = {
         _card,
         "(lambda card: [card.data.language, card.data.license, card.data.base_model,"
         ' [f"{score:.2f}" in card.text for scores in metrics.values() for score in scores.values()]])'
-        "(ModelCard(model_card(metrics, base, languages)))",
+        "(ModelCard(model_card(metrics, base, languages, license)))",
         "from huggingface_hub import ModelCard",
     ),
 }
@@ -446,6 +451,7 @@ PUBLIC_ONLY = {
     "NanGuard-tests": "it has two outcomes, and the public tests see both",
     "build-trainer-tests": "the checks look at the parts of a Trainer, not at values",
     "train-epoch-tests": "the checks count steps and compare gradients",
+    "backward-accumulated-tests": "the checks compare gradients",
     "evaluate-tests": "the checks need several processes",
     "save-checkpoint-tests": "the checks compare files and logits",
     "summarizer-tests": "the checks watch how a model is called",
