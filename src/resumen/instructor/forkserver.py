@@ -85,6 +85,9 @@ STOPPED, LEFT = "the caller stopped it", "the caller is gone"
 KILLED, SERVER_ENDED = ACCIDENTS = ("it was killed", "the warm server ended")
 """Reasons why a kernel ended that may not come again."""
 
+TIDY = 5
+"""Seconds that keepers have to remove the folders of their kernels when the process that started the server is gone."""
+
 TICK = 0.1
 """Seconds between two looks at what a sandbox uses."""
 
@@ -122,8 +125,7 @@ def stop() -> None:
     global _server
     with _lock:
         if _server is not None:
-            _server.stdin.close()
-            _server.wait()
+            _server.communicate(b"stop")
             os.environ.pop(ADDRESS, None)
             _server = None
 
@@ -215,6 +217,12 @@ def serve(folder: str, listener: socket.socket, preload: dict[str, str]) -> None
                 keep(caller, folder)
         caller.close()
     shutil.rmtree(folder, ignore_errors=True)
+    if os.read(0, 1):  # told to stop: the keepers are killed when this process ends
+        return
+    # Whoever started this process is gone, and the keepers whose callers are gone with it are about to tidy up.
+    end = time.monotonic() + TIDY
+    while psutil.Process().children() and time.monotonic() < end:
+        time.sleep(0.01)
 
 
 class Standard:
