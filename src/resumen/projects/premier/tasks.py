@@ -31,7 +31,10 @@ SHEET_ROWS = 30
 
 @dataclass(frozen=True)
 class Recipe:
-    """All that fine-tuning and writing need to know. Lengths in tokens, `</s>` included; the learning rate falls linearly to 0."""
+    """All that fine-tuning and writing need to know. Lengths in tokens, `</s>` included; the learning rate falls linearly to 0.
+
+    Of 8e-4, 1.5e-3 and 4e-3 the second had the best rougeL on the validation split.
+    """
 
     epochs: int = 3
     learning_rate: float = 1.5e-3
