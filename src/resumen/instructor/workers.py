@@ -160,9 +160,8 @@ def cluster(jobs: list[Job], address: str, work: Work = run_job) -> Iterator[tup
         for future in ended:
             job, attempt = futures.pop(future)
             try:
-                failure = (
-                    future.result()
-                )  # lost with its worker in the meantime? Dask has it done again, and this waits for it
+                # If it was lost with its worker in the meantime, Dask has it done again, and this waits for it.
+                failure = future.result()
             except KilledWorker:  # it has been given to others before
                 failure, attempt = Failure("the workers that graded it ended without a word", died=True), TRIES
             except Exception as error:
@@ -190,9 +189,8 @@ _kernels: contextlib.ExitStack | None = None
 
 def _work_in_cluster(work: Work, job: Job) -> Failure | None:
     global _kernels
-    if read_result(
-        job.path, job.key
-    ):  # Dask repeats what a lost worker had done, too, as long as nobody has asked for it
+    # Dask repeats what a lost worker had done, too, as long as nobody has asked for it.
+    if read_result(job.path, job.key):
         return None
     with _lock:  # a worker may have several threads
         if _kernels is None and job.mode in FORKED:
