@@ -7,7 +7,7 @@ titles = write_titles(trainer, tokenized["test"])
 """
 
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 
 import numpy as np
 import torch
@@ -71,7 +71,7 @@ def course_arguments(output_dir: str, profile: Profile, seed: int = SEED, **chan
         profile.num_train_epochs, profile.learning_rate, profile.batch_size, profile.max_target_length, seed
     )
     options |= {
-        "per_device_eval_batch_size": 4 * profile.batch_size,
+        "per_device_eval_batch_size": 2 * profile.batch_size,
         "warmup_steps": 0.05,
         "train_sampling_strategy": "group_by_length",
         "eval_on_start": True,
@@ -140,11 +140,11 @@ def fine_tune(
     return trainer
 
 
-def write_titles(trainer: Seq2SeqTrainer, rows: Dataset) -> list[str]:
-    """Return the title that the trainer's model writes for each tokenized row, in order, with `FINAL_DECODING`."""
+def write_titles(trainer: Seq2SeqTrainer, rows: Dataset, decoding: Mapping = FINAL_DECODING) -> list[str]:
+    """Return the title that the trainer's model writes for each tokenized row, in order."""
     # With group_by_length this version of the Trainer sorts what it predicts for as well.
     trainer.args.train_sampling_strategy = "random"
-    titles = decode_labels(trainer.predict(rows, **FINAL_DECODING).predictions, trainer.processing_class)
+    titles = decode_labels(trainer.predict(rows, **decoding).predictions, trainer.processing_class)
     return [title.strip() for title in titles]
 
 

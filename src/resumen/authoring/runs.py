@@ -1,10 +1,10 @@
 """Train what stage 4 compares its live run with: `python -m resumen.authoring.runs`.
 
-It writes data/runs: the titles of two more seeds, the learning curve, the sweep over rate, epochs and batch size, and the card. All of it comes
-from `training.fine_tune`, the recipe of the lecture.
+It writes data/runs: the titles of two more seeds, the learning curve, the sweep over rate, epochs and batch size, the scores of several ways of
+decoding, and the card. All of it comes from `training.fine_tune`, the recipe of the lecture.
 
 Each run is a file of its own below `--work` and is skipped if it is there, so the command can be stopped and started again. The files lie in a
-folder that is named after the checkpoint and the corpus: with other weights everything is trained anew.
+folder that is named after checkpoint, corpus and decoding: with other weights everything is trained anew.
 """
 
 import argparse
@@ -28,7 +28,7 @@ from resumen.errors import CourseError
 from resumen.experiment import PARTS, RUNS, test_parts
 from resumen.files import write_text
 from resumen.metrics import ROUGES, evaluate_system
-from resumen.modeling import load_checkpoint
+from resumen.modeling import FINAL_DECODING, load_checkpoint
 from resumen.profiles import PROFILES, SEED
 from resumen.setup import quieten, seed_everything
 from resumen.tokenization import tokenize_corpus
@@ -42,11 +42,14 @@ SEEDS = (SEED, *OTHER_SEEDS)
 CURVE = {0: 0, 100: 8, 400: 6, 1_600: 4}
 """Training pairs, and how often a run sees them: few pairs need more passes. All pairs are seen as often as in the lecture."""
 
-RATES, EPOCHS, BATCH_SIZES = (5e-4, 1e-3, 2e-3), (2, 3), (16, 32)
-"""The sweep. A fourth epoch would not fit into the two minutes that a fine-tune may take on two cores."""
+RATES, EPOCHS, BATCH_SIZES = (5e-4, 1e-3, 2e-3), (2, 4), (16, 32)
+"""The sweep. A fifth epoch would not fit into the two minutes that a fine-tune may take on two cores."""
+
+BEAMS, PENALTIES = (1, 4, 8, 16), (0.7, 1.0)
+"""Ways of decoding: widths of the beam search, and exponents of the length that a beam's log-probability is divided by. Greedy search has no beams to compare."""
 
 MARGIN = 0.5
-"""ROUGE points within which two rows of the sweep count as equal: another seed moves a score by about as much."""
+"""ROUGE points within which two settings count as equal: another seed moves a score by about as much."""
 
 
 @dataclass(frozen=True)
@@ -67,6 +70,12 @@ class Run:
     @property
     def writes_titles(self) -> bool:
         return self.seed in OTHER_SEEDS and self.pairs is None
+
+
+def decodings() -> list[dict]:
+    """Return generation options, none of which lets a trigram come twice."""
+    wide = [{"num_beams": beams, "length_penalty": penalty} for beams in BEAMS if beams > 1 for penalty in PENALTIES]
+    return [options | {"no_repeat_ngram_size": 3} for options in [{"num_beams": 1}, *wide]]
 
 
 def sweep_runs() -> list[Run]:
@@ -113,12 +122,17 @@ def execute(run: Run) -> dict:
         else:
             trainer = fine_tune(model, tokenizer, tokenized, TINY, folder, run.seed, **changes)
             epoch = round(best_epoch([entry for entry in trainer.state.log_history if entry["epoch"] > 0])["epoch"])
-        titles = write_titles(trainer, tokenized["validation"])
-        scores = evaluate_system(titles, pairs["validation"]["review_title"][:], pairs["validation"]["language"][:])
+
+        def score(decoding: dict) -> dict:
+            titles = write_titles(trainer, tokenized["validation"], decoding)
+            scores = evaluate_system(titles, pairs["validation"]["review_title"][:], pairs["validation"]["language"][:])
+            return scores.loc[list(LANGUAGES), list(ROUGES)].to_dict(orient="index")
+
         return {
             **asdict(run),
             "best_epoch": epoch,
-            "validation": scores.loc[list(LANGUAGES), list(ROUGES)].to_dict(orient="index"),
+            "validation": score(FINAL_DECODING),
+            "decodings": [options | {"scores": score(options)} for options in decodings() if run == Run()],
             "titles": {name: write_titles(trainer, tokenized[name]) for name in parts},
         }
 
@@ -131,8 +145,8 @@ def execute_into(run: Run, path: Path) -> float:
 
 
 def fingerprint() -> str:
-    """Return a name for checkpoint and corpus together: their runs can be compared with one another only."""
-    digest = hashlib.sha256()
+    """Return a name for checkpoint, corpus and decoding together: their runs can be compared with one another only."""
+    digest = hashlib.sha256(json.dumps(FINAL_DECODING).encode())
     for path in (Path(TINY.checkpoint) / "model.safetensors", *sorted(EMBEDDED_REVIEWS.glob("*.parquet"))):
         digest.update(path.read_bytes())
     return digest.hexdigest()[:16]
@@ -161,15 +175,29 @@ def sweep_table(results: dict[str, dict]) -> pd.DataFrame:
     return pd.DataFrame(rows)
 
 
-def chosen(sweep: pd.DataFrame) -> pd.Series:
-    """Return the row that the course takes: within `MARGIN` of the best mean over the languages, the fewest epochs, then the best mean."""
-    mean = sweep[list(LANGUAGES)].mean(axis=1)
-    good = sweep.assign(mean=mean)[mean >= mean.max() - MARGIN]
-    return good.sort_values(["epochs", "mean"], ascending=[True, False]).iloc[0]
+def decoding_table(results: dict[str, dict]) -> pd.DataFrame:
+    """Return one row per way of decoding, with the validation rougeL of each language: the lecture's setting, seed 42."""
+    rows = []
+    for found in results[Run().name]["decodings"]:
+        rouge = {language: round(found["scores"][language]["rougeL"], 2) for language in LANGUAGES}
+        rows.append({"num_beams": found["num_beams"], "length_penalty": found.get("length_penalty"), **rouge})
+    return pd.DataFrame(rows)
+
+
+def chosen(table: pd.DataFrame, cost: str) -> pd.Series:
+    """Return the row that the course takes: within `MARGIN` of the best mean over the languages, that of the least cost, then of the best mean.
+
+    Args:
+        table: with a column of rougeL for each language, such as sweep.csv.
+        cost: the column that says what a row costs: epochs, or num_beams.
+    """
+    mean = table[list(LANGUAGES)].mean(axis=1)
+    good = table.assign(mean=mean)[mean >= mean.max() - MARGIN]
+    return good.sort_values([cost, "mean"], ascending=[True, False]).iloc[0]
 
 
 def write_results(results: dict[str, dict], folder: Path) -> None:
-    """Write the titles of `OTHER_SEEDS`, curve.csv, sweep.csv and the card."""
+    """Write the titles of `OTHER_SEEDS`, curve.csv, sweep.csv, decoding.csv and the card."""
     folder.mkdir(parents=True, exist_ok=True)
     pairs = load_pairs()
     parts = test_parts(pairs, BOOKS)
@@ -182,7 +210,8 @@ def write_results(results: dict[str, dict], folder: Path) -> None:
         ]
         text = "".join(json.dumps(line, ensure_ascii=False) + "\n" for line in lines)
         write_text(folder / f"seed_{seed}.jsonl", text)
-    for name, table in (("curve", curve_table(results)), ("sweep", sweep_table(results))):
+    tables = {"curve": curve_table(results), "sweep": sweep_table(results), "decoding": decoding_table(results)}
+    for name, table in tables.items():
         write_text(folder / f"{name}.csv", table.to_csv(index=False, lineterminator="\n"))
     write_text(folder / "README.md", card(folder, len(pairs["train"])))
 
@@ -208,7 +237,8 @@ def card(folder: Path, pairs: int) -> str:
         f"| {part} | {language} | {seed} | " + " | ".join(f"{row[name]:.1f}" for name in ROUGES) + " |"
         for (part, language, seed), row in scores.iterrows()
     ]
-    choice = chosen(pd.read_csv(folder / "sweep.csv"))
+    choice = chosen(pd.read_csv(folder / "sweep.csv"), "epochs")
+    search = chosen(pd.read_csv(folder / "decoding.csv"), "num_beams")
     passes = ", ".join(f"{epochs} over {count:,}" for count, epochs in CURVE.items() if count)
     return f"""# Runs that nobody has to train again
 
@@ -219,14 +249,17 @@ Made by `python -m resumen.authoring.runs` from the embedded reviews and `mt5-ti
 | `seed_43.jsonl`, `seed_44.jsonl` | the titles of two more training seeds, one line for each review of `test`, `literary` and `synopses`: `part`, `review_id`, `title`. The lecture trains the third seed, {SEED} |
 | `curve.csv` | validation ROUGE against the number of training pairs, for the seeds {", ".join(map(str, SEEDS))}. The small sets are drawn by the seed, each among the next larger one |
 | `sweep.csv` | validation rougeL against batch size, epochs and learning rate, seed {SEED} |
+| `decoding.csv` | validation rougeL against the width of the beam search and its length penalty, seed {SEED}, the setting below |
 
 The best epoch by rougeL was kept in each run. Few pairs need more passes, so the curve takes {passes}, and as many as the lecture over all {pairs:,}. Without a pair there is nothing to train, and the three seeds have one score.
 
-Titles were written with four beams and without repeated trigrams (`resumen.modeling.FINAL_DECODING`). Floating-point sums depend on the processor: the same seed gives other weights, and some other titles, on another machine.
+Titles were written with `resumen.modeling.FINAL_DECODING`, see below. Floating-point sums depend on the processor: the same seed gives other weights, and some other titles, on another machine.
 
 ## Setting
 
-Of the rows of `sweep.csv` within {MARGIN} of the best rougeL (mean of the two languages), those with the fewest epochs, and of these the best: batches of {choice["batch_size"]:.0f}, {choice["epochs"]:.0f} epochs, learning rate {choice["learning_rate"]:g}. The profile `tiny` has it. Four epochs were not tried: they would not fit into the two minutes that a fine-tune may take on two cores.
+Of the rows of `sweep.csv` within {MARGIN} of the best rougeL (mean of the two languages), those with the fewest epochs, and of these the best: batches of {choice["batch_size"]:.0f}, {choice["epochs"]:.0f} epochs, learning rate {choice["learning_rate"]:g}. The profile `tiny` has it. Five epochs were not tried: they would not fit into the two minutes that a fine-tune may take on two cores.
+
+Of the rows of `decoding.csv` within {MARGIN} of the best rougeL, those with the fewest beams, and of these the best: {search["num_beams"]:.0f} beams, length penalty {search["length_penalty"]:g}. `FINAL_DECODING` has it. No trigram may come twice in a title.
 
 ## Scores
 
@@ -236,7 +269,7 @@ ROUGE F-measure × 100 of the shipped titles.
 |---|---|---|{"---|" * len(ROUGES)}
 {chr(10).join(table)}
 
-Checkpoint and corpus: `{fingerprint()}`
+Checkpoint, corpus and decoding: `{fingerprint()}`
 """
 
 
@@ -267,13 +300,18 @@ def main(arguments: Sequence[str] | None = None) -> None:
     results = {run.name: json.loads(path.read_text(encoding="utf-8")) for run, path in files.items()}
     sweep = sweep_table(results)
     print(sweep.to_string(index=False))
-    choice = chosen(sweep)
+    choice = chosen(sweep, "epochs")
     settings = {"num_train_epochs": "epochs", "learning_rate": "learning_rate", "batch_size": "batch_size"}
     if any(getattr(TINY, name) != choice[column] for name, column in settings.items()):
         raise CourseError(
             f"The sweep chooses {', '.join(f'{name}={choice[column]:g}' for name, column in settings.items())}: put it into the profile tiny and start again."
         )
     if not options.sweep:
+        search = chosen(decoding_table(results), "num_beams")
+        if any(FINAL_DECODING[name] != search[name] for name in ("num_beams", "length_penalty")):
+            raise CourseError(
+                f"The scores choose num_beams={search['num_beams']:.0f} and length_penalty={search['length_penalty']:g}: put them into modeling.FINAL_DECODING and start again."
+            )
         write_results(results, options.folder)
         print((options.folder / "README.md").read_text(encoding="utf-8"))
 
