@@ -1,5 +1,7 @@
 """The course's figures, in one style. Each function returns (figure, text alternative); `show` puts both on the page."""
 
+import base64
+import html
 import io
 import textwrap
 from collections.abc import Mapping, Sequence
@@ -7,7 +9,7 @@ from collections.abc import Mapping, Sequence
 import matplotlib.pyplot as plt
 import numpy as np
 import pandas as pd
-from IPython.display import Image, display
+from IPython.display import display
 from matplotlib.figure import Figure
 
 COLORS = {"en": "#0072B2", "es": "#D55E00"}
@@ -36,9 +38,17 @@ def show(figure: Figure, alt: str) -> None:
     buffer = io.BytesIO()
     figure.savefig(buffer, format="png", dpi=110, metadata={"Software": None})
     plt.close(figure)
-    display(Image(data=buffer.getvalue(), format="png", alt=alt))
+    display_image(buffer.getvalue(), "image/png", alt)
     # JupyterLab breaks a long line in the middle of a word, GitHub hides its end.
     print(textwrap.fill(f"Figure: {alt}", 96, break_on_hyphens=False))
+
+
+def display_image(data: bytes, kind: str, alt: str) -> None:
+    """Display an image of a MIME type with its alternative."""
+    # An element of its own, because JupyterLab drops the alternative of an image output, and shows SVG only in trusted notebooks.
+    source = f"data:{kind};base64,{base64.b64encode(data).decode()}"
+    image = f'<img alt="{html.escape(alt)}" style="max-width:100%" src="{source}">'
+    display({"text/html": image, "text/plain": alt}, raw=True)
 
 
 def length_histograms(
