@@ -49,7 +49,7 @@ PROFILES = {
         max_target_length=20,
         batch_size=16,
         # Batch size, epochs and rate are the row that data/runs/README.md chooses from data/runs/sweep.csv.
-        num_train_epochs=4,
+        num_train_epochs=2,
         learning_rate=1e-3,
         offline=True,
     ),

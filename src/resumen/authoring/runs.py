@@ -54,18 +54,20 @@ MARGIN = 0.5
 
 @dataclass(frozen=True)
 class Run:
-    """One fine-tune. `pairs` is None for the whole train split; with `titles` the run writes titles for `PARTS`."""
+    """One fine-tune. `pairs` is None for the whole train split; with `searches` the ways of decoding are compared."""
 
     seed: int = SEED
     pairs: int | None = None
     epochs: int = TINY.num_train_epochs
     learning_rate: float = TINY.learning_rate
     batch_size: int = TINY.batch_size
+    searches: bool = False
 
     @property
     def name(self) -> str:
         size = "all" if self.pairs is None else self.pairs
-        return f"pairs_{size}-seed_{self.seed}-epochs_{self.epochs}-rate_{self.learning_rate:g}-batch_{self.batch_size}"
+        name = f"pairs_{size}-seed_{self.seed}-epochs_{self.epochs}-rate_{self.learning_rate:g}-batch_{self.batch_size}"
+        return name + self.searches * "-searches"
 
     @property
     def writes_titles(self) -> bool:
@@ -132,7 +134,7 @@ def execute(run: Run) -> dict:
             **asdict(run),
             "best_epoch": epoch,
             "validation": score(FINAL_DECODING),
-            "decodings": [options | {"scores": score(options)} for options in decodings() if run == Run()],
+            "decodings": [options | {"scores": score(options)} for options in decodings() if run.searches],
             "titles": {name: write_titles(trainer, tokenized[name]) for name in parts},
         }
 
@@ -178,7 +180,7 @@ def sweep_table(results: dict[str, dict]) -> pd.DataFrame:
 def decoding_table(results: dict[str, dict]) -> pd.DataFrame:
     """Return one row per way of decoding, with the validation rougeL of each language: the lecture's setting, seed 42."""
     rows = []
-    for found in results[Run().name]["decodings"]:
+    for found in results[Run(searches=True).name]["decodings"]:
         rouge = {language: round(found["scores"][language]["rougeL"], 2) for language in LANGUAGES}
         rows.append({"num_beams": found["num_beams"], "length_penalty": found.get("length_penalty"), **rouge})
     return pd.DataFrame(rows)
@@ -286,7 +288,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     options = parser.parse_args(arguments)
     work = options.work / fingerprint()
     work.mkdir(parents=True, exist_ok=True)
-    runs = sweep_runs() if options.sweep else list(dict.fromkeys([*sweep_runs(), *curve_runs()]))
+    runs = sweep_runs() if options.sweep else list(dict.fromkeys([*sweep_runs(), *curve_runs(), Run(searches=True)]))
     files = {run: work / f"{run.name}.json" for run in runs}
     missing = [run for run, path in files.items() if not path.is_file()]
     print(f"{len(runs)} runs, {len(missing)} of them to train, into {work}", flush=True)
