@@ -218,5 +218,5 @@ class TestLoading:
             load_quiz(tmp_path / "missing.yaml")
 
     def test_an_unknown_stage(self):
-        with pytest.raises(CourseError, match="There is no quiz for 'stage9': choose one of stage1_corpus, "):
+        with pytest.raises(CourseError, match="There is no quiz for 'stage9': choose one of primer, stage1_corpus, "):
             show_quiz("stage9")
