@@ -289,7 +289,7 @@ def heat_maps(
             1, len(panels), figsize=(4.6 * len(panels) + 0.6, 4.6), squeeze=False, layout="constrained"
         )
         for panel, (language, table) in zip(axes[0], panels.items(), strict=True):
-            shades = panel.imshow(table, cmap="Blues", vmin=0, vmax=1)
+            shades = panel.imshow(table, cmap="Blues", vmin=0, vmax=1, aspect="auto")
             panel.set_xticks(range(table.shape[1]), table.columns, rotation=90)
             panel.set_yticks(range(table.shape[0]), table.index)
             panel.set(title=NAMES.get(language, language), xlabel=xlabel, ylabel=ylabel)
