@@ -16,7 +16,7 @@ for name in ("RESUMEN_PROFILE", "RESUMEN_DATA"):
     os.environ.pop(name, None)
 
 from resumen.errors import CourseError  # noqa: E402
-from resumen.setup import STAGES  # noqa: E402
+from resumen.setup import LESSONS, STAGES, lecture_path  # noqa: E402
 
 
 def pytest_configure(config):
@@ -50,13 +50,19 @@ def stage(request) -> str:
     return request.param
 
 
+@pytest.fixture(params=LESSONS)
+def lesson(request) -> str:
+    """The primer and each stage in turn: what has a lecture and a self-check."""
+    return request.param
+
+
 @pytest.fixture
-def lecture(root, stage):
-    """The lecture of each stage in turn, as a notebook."""
+def lecture(root, lesson):
+    """The lecture of each lesson in turn, as a notebook."""
     import nbformat
 
-    path = root / "stages" / stage / "lecture.ipynb"
-    assert path.is_file(), f"stages/{stage}/lecture.ipynb is missing"
+    path = lecture_path(root, lesson)
+    assert path.is_file(), f"{path.relative_to(root)} is missing"
     return nbformat.read(path, as_version=nbformat.NO_CONVERT)
 
 

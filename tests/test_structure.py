@@ -17,6 +17,7 @@ from packaging.requirements import Requirement
 from packaging.specifiers import SpecifierSet
 
 from resumen.notebooks import normalize
+from resumen.setup import LESSONS, lecture_path, objective_prefix, objectives_path
 
 try:
     import tomllib
@@ -152,10 +153,9 @@ def test_helper_finds_open_groups():
 
 def test_first_code_cell_is_the_same_everywhere():
     first = {}
-    for path in sorted(ROOT.glob("stages/*/lecture.ipynb")):
-        cells = nbformat.read(path, as_version=4).cells
-        first[path.parent.name] = next(cell.source for cell in cells if cell.cell_type == "code")
-    assert first
+    for lesson in LESSONS:
+        cells = nbformat.read(lecture_path(ROOT, lesson), as_version=4).cells
+        first[lesson] = next(cell.source for cell in cells if cell.cell_type == "code")
     assert len(set(first.values())) == 1, first
 
 
@@ -195,10 +195,11 @@ def test_lecture_has_no_absolute_path(lecture):
     assert found == []
 
 
-def test_every_objective_has_a_section(stage, lecture):
-    readme = (ROOT / "stages" / stage / "README.md").read_text(encoding="utf-8")
-    objectives = set(re.findall(rf"\bS{stage[5]}\.\d+\b", readme))
+def test_every_objective_has_a_section(lesson, lecture):
+    page = objectives_path(ROOT, lesson).read_text(encoding="utf-8")
+    name = re.compile(rf"\b{re.escape(objective_prefix(lesson))}\d+\b")
+    objectives = set(name.findall(page))
     headings = [line for cell in lecture.cells if cell.cell_type == "markdown" for line in cell.source.splitlines()]
-    taught = {name for line in headings if line.startswith("## ") for name in re.findall(r"\bS\d\.\d+\b", line)}
-    assert objectives, "the README names no objective"
+    taught = {found for line in headings if line.startswith("## ") for found in name.findall(line)}
+    assert objectives, "the page names no objective"
     assert objectives == taught

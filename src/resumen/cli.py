@@ -11,8 +11,8 @@ from rich.markup import escape
 from rich.table import Table
 
 from resumen.errors import CourseError
-from resumen.files import LECTURE, PROJECT, read_text
-from resumen.setup import STAGES
+from resumen.files import PROJECT, read_text
+from resumen.setup import LESSONS, lecture_path
 
 app = typer.Typer(
     help="Resumen: a course on bilingual review summarization.", no_args_is_help=True, add_completion=False
@@ -84,14 +84,14 @@ def course(
 
 @app.command()
 def notebooks(
-    stages: Annotated[list[str] | None, typer.Argument(help="Stages to run; by default all.")] = None,
+    stages: Annotated[list[str] | None, typer.Argument(help="Stages to run, or primer; by default all.")] = None,
     root: Annotated[Path, typer.Option(help="The repository.")] = Path("."),
 ) -> None:
     """Execute the lectures in place and normalise them (for contributors)."""
     from resumen.notebooks import normalize, run_notebook, write_notebook
 
-    for stage in stages or STAGES:
-        path = root / "stages" / stage / LECTURE
+    for stage in stages or LESSONS:
+        path = lecture_path(root, stage)
         console.print(f"{path} …", markup=False)
         notebook, _ = run_notebook(path)
         write_notebook(normalize(notebook), path)
@@ -119,13 +119,13 @@ def quiz_check(
 
 @quiz.command("build")
 def quiz_build(
-    stages: Annotated[list[str] | None, typer.Argument(help="Stages to build; by default all.")] = None,
+    stages: Annotated[list[str] | None, typer.Argument(help="Stages to build, or primer; by default all.")] = None,
     root: Annotated[Path, typer.Option(help="The repository.")] = Path("."),
 ) -> None:
     """Write the self-check notebooks, the questions that the package carries for them, and the graded quizzes in solutions/."""
     from resumen.quiz.notebooks import build
 
-    for path in build(root, stages or STAGES):
+    for path in build(root, stages or LESSONS):
         console.print(str(path), markup=False, highlight=False, soft_wrap=True)
 
 

@@ -18,7 +18,7 @@ from rich.table import Table
 from resumen.errors import CourseError
 from resumen.experiment import SYSTEMS
 from resumen.files import LECTURE, SUMMARY, write_text
-from resumen.setup import STAGES
+from resumen.setup import STAGES, lecture_path
 
 # Stage 4 gives the course's verdict: stage 5 trains the same model again, and its scores are in its lecture.
 TOLD_BY = {
@@ -135,7 +135,7 @@ def run_course(root: Path, output: Path, console: Console) -> None:
         write_notebook,
     )
 
-    lectures = {stage: root / "stages" / stage / LECTURE for stage in STAGES}
+    lectures = {stage: lecture_path(root, stage) for stage in STAGES}
     missing = [str(path) for path in lectures.values() if not path.is_file()]
     if missing:
         raise CourseError(f"{', '.join(missing)} not found: run this in the repository, or name it with --root.")

@@ -282,3 +282,33 @@ def curves(
             for name, values in lines.items()
         ]
     return figure, f"{title}. Lines of {ylabel} against {xlabel}. " + "; ".join(parts) + "."
+
+
+def heat_maps(
+    panels: Mapping[str, pd.DataFrame], xlabel: str, ylabel: str, title: str, scale: str
+) -> tuple[Figure, str]:
+    """One table of shares per language as shades from 0 (white) to 1 (dark), such as attention weights.
+
+    Args:
+        panels: language to table; names of rows and columns stand beside it, and may repeat.
+        scale: what a shade stands for.
+    """
+    parts = []
+    with plt.rc_context(STYLE | {"axes.grid": False}):
+        figure, axes = plt.subplots(
+            1, len(panels), figsize=(4.6 * len(panels) + 0.6, 4.6), squeeze=False, layout="constrained"
+        )
+        for panel, (language, table) in zip(axes[0], panels.items(), strict=True):
+            shades = panel.imshow(table, cmap="Blues", vmin=0, vmax=1, aspect="auto")
+            panel.set_xticks(range(table.shape[1]), table.columns, rotation=90)
+            panel.set_yticks(range(table.shape[0]), table.index)
+            panel.set(title=NAMES.get(language, language), xlabel=xlabel, ylabel=ylabel)
+            places = table.to_numpy().argmax(axis=1)
+            told = (
+                f"{row} from {table.columns[place]} ({table.iat[number, place]:.2f})"
+                for number, (row, place) in enumerate(zip(table.index, places, strict=True))
+            )
+            parts.append(f"{NAMES.get(language, language)}, each row's largest: {', '.join(told)}")
+        figure.colorbar(shades, ax=list(axes[0]), label=scale, shrink=0.7)
+        figure.suptitle(title)
+    return figure, f"{title}. Shades of {scale}, {ylabel} against {xlabel}. " + "; ".join(parts) + "."

@@ -6,13 +6,20 @@ import random
 import warnings
 from importlib import metadata
 from importlib.util import find_spec
+from pathlib import Path
 
 from packaging.version import InvalidVersion, Version
 
 from resumen.errors import CourseError
+from resumen.files import LECTURE
 from resumen.profiles import SEED, Profile, current_profile
 
 STAGES = ("stage1_corpus", "stage2_tokenization", "stage3_rouge_baseline", "stage4_trainer", "stage5_accelerate")
+
+PRIMER = "primer"
+"""How the model works: optional, before stage 2. It has a lecture and a self-check, and neither lab nor graded quiz."""
+
+LESSONS = (PRIMER, *STAGES)
 
 PROJECTS = ("premier", "capstone")
 
@@ -20,11 +27,28 @@ OLDEST = {"torch": "2.13", "transformers": "5.20", "datasets": "5.2", "accelerat
 """Oldest versions that the course's code was run on."""
 
 
+def lecture_path(root: Path, lesson: str) -> Path:
+    """Return where the lecture of a stage, or the primer, stands in the repository."""
+    folder = root / "stages"
+    return folder / f"{PRIMER}.ipynb" if lesson == PRIMER else folder / lesson / LECTURE
+
+
+def objectives_path(root: Path, lesson: str) -> Path:
+    """Return the page with the objectives of a stage: its README, and the syllabus for the primer."""
+    folder = root / "stages"
+    return (folder if lesson == PRIMER else folder / lesson) / "README.md"
+
+
+def objective_prefix(lesson: str) -> str:
+    """Return how the names of a lesson's objectives begin, before their numbers: `S3.`, and `P` for the primer."""
+    return "P" if lesson == PRIMER else f"S{STAGES.index(lesson) + 1}."
+
+
 def setup(stage: str, profile: str | None = None) -> Profile:
     """Seed every generator, quieten the libraries, check their versions, print one line, return the profile.
 
     Args:
-        stage: the stage's slug, such as `stage1_corpus`, or the name of a project.
+        stage: the stage's slug, such as `stage1_corpus`, `primer`, or the name of a project.
         profile: `tiny` or `full`; by default the one in `RESUMEN_PROFILE`, else `tiny`.
 
     Raises:

@@ -7,7 +7,7 @@ import pytest
 
 from resumen.quiz import SELF_CHECKS, Quiz, load_quiz
 from resumen.quiz.render import render
-from resumen.setup import STAGES
+from resumen.setup import LESSONS
 
 axe = pytest.importorskip(
     "axe_playwright_python.sync_playwright", reason="axe-core is not installed: see this file's first lines"
@@ -77,11 +77,11 @@ def answer_all(page, quiz, right=lambda number: True):
         answer(page.locator(f"form#{question.id}"), question, right(number))
 
 
-@pytest.mark.parametrize("stage", STAGES)
+@pytest.mark.parametrize("lesson", LESSONS)
 @pytest.mark.parametrize("theme", ["light", "dark"])
-def test_axe_finds_nothing(show, stage, theme):
+def test_axe_finds_nothing(show, lesson, theme):
     """Before anything is answered, and with all feedback, reasons and the score on the page."""
-    quiz = load_quiz(SELF_CHECKS / f"{stage}.yaml")
+    quiz = load_quiz(SELF_CHECKS / f"{lesson}.yaml")
     page = show(quiz, color_scheme=theme)
     assert violations(page) == []
     answer_all(page, quiz, right=lambda number: number % 2 == 0)

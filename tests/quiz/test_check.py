@@ -183,6 +183,13 @@ def test_objectives_that_cannot_be_read(write, sound, tmp_path):
     assert "no objectives are found in stages/stage1_corpus/README.md" in fault
 
 
+def test_the_primer_has_a_self_check_only(write, sound):
+    told = "\n".join(faults(write(sound.replace("stage: stage1_corpus", "stage: primer", 1), "primer")))
+    assert "but the primer has a self-check only" in told
+    assert "an id begins with `p-`" in told
+    assert "no objectives are found in stages/README.md" in told
+
+
 def test_the_command(write, sound, monkeypatch):
     monkeypatch.setenv("COLUMNS", "80")
     path = write(sound)
@@ -218,5 +225,5 @@ class TestLoading:
             load_quiz(tmp_path / "missing.yaml")
 
     def test_an_unknown_stage(self):
-        with pytest.raises(CourseError, match="There is no quiz for 'stage9': choose one of stage1_corpus, "):
+        with pytest.raises(CourseError, match="There is no quiz for 'stage9': choose one of primer, stage1_corpus, "):
             show_quiz("stage9")

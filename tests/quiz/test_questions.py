@@ -1,4 +1,4 @@
-"""The five quizzes: faults, keys, balance, what is generated from them, and the spelling in both languages."""
+"""The quizzes: faults, keys, balance, what is generated from them, and the spelling in both languages."""
 
 import functools
 import re
@@ -10,10 +10,10 @@ from simplemma import is_known
 from resumen.quiz import Text, load_quiz
 from resumen.quiz.checks import FEWEST_QUESTIONS, faults, key_fault
 from resumen.quiz.notebooks import build
-from resumen.setup import STAGES
+from resumen.setup import LESSONS
 
 ROOT = Path(__file__).parents[2]
-QUIZZES = {stage: load_quiz(ROOT / "quizzes" / f"{stage}.yaml") for stage in STAGES}
+QUIZZES = {lesson: load_quiz(ROOT / "quizzes" / f"{lesson}.yaml") for lesson in LESSONS}
 COMPUTED = [question for quiz in QUIZZES.values() for question in quiz.questions if question.check]
 WORDS = set((Path(__file__).parent / "words.txt").read_text(encoding="utf-8").split())
 
@@ -24,14 +24,14 @@ PLAIN_VOWELS = str.maketrans("áéí", "aei")
 
 
 @pytest.fixture
-def quiz(stage):
-    """The quiz of each stage in turn."""
-    return QUIZZES[stage]
+def quiz(lesson):
+    """The quiz of each lesson in turn."""
+    return QUIZZES[lesson]
 
 
-def test_no_faults(stage):
+def test_no_faults(lesson):
     """Of the whole file; the keys are computed here too, once more and together."""
-    assert faults(ROOT / "quizzes" / f"{stage}.yaml") == []
+    assert faults(ROOT / "quizzes" / f"{lesson}.yaml") == []
 
 
 @pytest.mark.parametrize("question", COMPUTED, ids=lambda question: question.id)
@@ -52,15 +52,15 @@ def test_half_of_the_questions_show_something(quiz):
 def test_ids_are_unique_in_the_course():
     ids = [question.id for quiz in QUIZZES.values() for question in quiz.questions]
     assert len(ids) == len(set(ids))
-    assert len(ids) >= FEWEST_QUESTIONS * len(STAGES)
+    assert len(ids) >= FEWEST_QUESTIONS * len(LESSONS)
 
 
-def test_generated_files_are_in_step(stage, tmp_path):
+def test_generated_files_are_in_step(lesson, tmp_path):
     """`resumen quiz build` writes what is committed, byte for byte."""
     (tmp_path / "quizzes").mkdir()
-    name = f"quizzes/{stage}.yaml"
+    name = f"quizzes/{lesson}.yaml"
     (tmp_path / name).write_bytes((ROOT / name).read_bytes())
-    for path in build(tmp_path, [stage]):
+    for path in build(tmp_path, [lesson]):
         relative = path.relative_to(tmp_path)
         assert (ROOT / relative).is_file(), f"{relative} is missing: run `resumen quiz build`"
         assert (ROOT / relative).read_bytes() == path.read_bytes(), f"{relative} is old: run `resumen quiz build`"

@@ -147,12 +147,12 @@ class TestNotebook:
         first = next(cell.source for cell in lecture.cells if cell.cell_type == "code")
         assert self_check_notebook(sample).cells[1].source == first
 
-    def test_the_cell_shows_what_is_committed(self, root, stage, monkeypatch):
+    def test_the_cell_shows_what_is_committed(self, root, lesson, monkeypatch):
         shown = []
         monkeypatch.setattr("IPython.display.display", lambda data, raw: shown.append((data, raw)))
-        notebook = nbformat.read(root / "quizzes" / f"{stage}.ipynb", as_version=4)
-        assert notebook.cells[-1].source.endswith(f'show_quiz("{stage}")')
-        show_quiz(stage)
+        notebook = nbformat.read(root / "quizzes" / f"{lesson}.ipynb", as_version=4)
+        assert notebook.cells[-1].source.endswith(f'show_quiz("{lesson}")')
+        show_quiz(lesson)
         assert shown == [(dict(notebook.cells[-1].outputs[0].data), True)]
 
     def test_a_second_build_changes_nothing(self, write, sound, tmp_path):

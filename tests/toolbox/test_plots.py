@@ -21,6 +21,7 @@ GAPS = {"lead-1": {"mean": -0.5, "low": -1.0, "high": 0.2}, "lead-3": {"mean": 2
 DIFFERENCES = {
     language: {system: {"rouge1": gap, "rougeL": gap} for system, gap in GAPS.items()} for language in ("en", "es")
 }
+SHARES = pd.DataFrame([[0.25, 0.75], [0, 1], [0.5, 0.5]], index=["a", "b", "a"], columns=["a", "b"])
 FIGURES = {
     "histograms": (
         lambda: plots.length_histograms({"en": [1, 2, 3, 50], "es": [2, 4, 9]}, "words per title", "Lengths", limit=10),
@@ -52,6 +53,14 @@ FIGURES = {
     "curves": (
         lambda: plots.curves({"train": [3.0, 2.0, 1.256], "validation": [4.0, 3.5]}, "epoch", "loss (nats)", "Loss"),
         ["Loss", "loss (nats) against epoch", "train from 3.00 to 1.26", "validation from 4.00 to 3.50"],
+    ),
+    "heat maps": (
+        lambda: plots.heat_maps({"en": SHARES, "es": SHARES}, "from", "to", "A head", "attention weight"),
+        [
+            "A head. Shades of attention weight, to against from",
+            "English, each row's largest: a from b (0.75), b from b (1.00), a from a (0.50)",
+            "Spanish, each row's largest: a from b (0.75)",
+        ],
     ),
     "forest": (
         lambda: plots.forest(DIFFERENCES, ["rouge1", "rougeL"], "Fine-tuned minus a system"),

@@ -21,7 +21,7 @@ from jsonschema import Draft202012Validator
 from resumen.errors import CourseError, first_sentence
 from resumen.quiz import LANGUAGES, Question, Quiz, load_quiz
 from resumen.quiz.answers import near
-from resumen.setup import STAGES
+from resumen.setup import LESSONS, PRIMER, objective_prefix, objectives_path
 
 SCHEMA = json.loads(files("resumen.quiz").joinpath("schema.json").read_text(encoding="utf-8"))
 FEWEST_QUESTIONS = 12
@@ -269,28 +269,30 @@ def _in_words(error, where: tuple) -> str:
 
 
 def _content_faults(quiz: Quiz, path: Path) -> Iterator[Fault]:
-    if quiz.stage not in STAGES:
-        yield ("stage",), f"there is no stage {quiz.stage!r}: the stages are {', '.join(STAGES)}."
+    if quiz.stage not in LESSONS:
+        yield ("stage",), f"there is no stage {quiz.stage!r}: choose one of {', '.join(LESSONS)}."
         return
     if path.stem != quiz.stage:
         yield ("stage",), f"the stage is {quiz.stage}, so the file must be called {quiz.stage}.yaml."
-    number = STAGES.index(quiz.stage) + 1
-    readme = path.resolve().parents[1] / "stages" / quiz.stage / "README.md"
-    objectives = (
-        re.findall(rf"\*\*(S{number}\.\d+)\*\*", readme.read_text(encoding="utf-8")) if readme.is_file() else []
-    )
+    prefix, root = objective_prefix(quiz.stage), path.resolve().parents[1]
+    page = objectives_path(root, quiz.stage)
+    text = page.read_text(encoding="utf-8") if page.is_file() else ""
+    objectives = re.findall(rf"\*\*({re.escape(prefix)}\d+)\*\*", text)
     if not objectives:
-        yield ("stage",), f"no objectives are found in stages/{quiz.stage}/README.md, so they cannot be compared."
+        yield (
+            ("stage",),
+            f"no objectives are found in {page.relative_to(root).as_posix()}, so they cannot be compared.",
+        )
     for index, question in enumerate(quiz.questions):
-        for field, sentence in _question_faults(question, number, objectives):
+        for field, sentence in _question_faults(question, prefix.rstrip(".").lower(), objectives):
             yield ("questions", index, *field), f"{question.id}: {sentence}."
     yield from _repeats(quiz)
     yield from ((("questions",), f"{sentence}.") for sentence in _balance_faults(quiz, objectives))
 
 
-def _question_faults(question: Question, stage: int, objectives: list[str]) -> Iterator[Fault]:
-    if not question.id.startswith(f"s{stage}-"):
-        yield ("id",), f"in this stage an id begins with `s{stage}-`"
+def _question_faults(question: Question, prefix: str, objectives: list[str]) -> Iterator[Fault]:
+    if not question.id.startswith(f"{prefix}-"):
+        yield ("id",), f"in this stage an id begins with `{prefix}-`"
     if objectives and question.objective not in objectives:
         yield ("objective",), f"{question.objective} is not an objective in the stage's README"
     if question.code.rstrip().count("\n") >= MOST_CODE_LINES:
@@ -341,7 +343,9 @@ def _balance_faults(quiz: Quiz, objectives: list[str]) -> Iterator[str]:
     if len(quiz.questions) < FEWEST_QUESTIONS:
         yield f"questions in all: {len(quiz.questions)}, but {FEWEST_QUESTIONS} are needed"
     graded = sum(question.pool == "graded" for question in quiz.questions)
-    if graded < FEWEST_GRADED:
+    if quiz.stage == PRIMER and graded:
+        yield f"questions with `pool: graded`: {graded}, but the primer has a self-check only"
+    if quiz.stage != PRIMER and graded < FEWEST_GRADED:
         yield f"questions with `pool: graded`: {graded}, but {FEWEST_GRADED} are needed"
     asked = Counter(question.objective for question in quiz.questions)
     for objective in objectives:

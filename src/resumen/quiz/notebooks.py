@@ -13,6 +13,7 @@ from resumen.notebooks import normalize, write_notebook
 from resumen.quiz import Quiz, load_quiz
 from resumen.quiz.graded import FIRST_CELL, colab_badge, graded_notebook
 from resumen.quiz.render import plain_text, render
+from resumen.setup import PRIMER
 
 INTRODUCTION = """# {title[en]} · {title[es]}
 
@@ -65,7 +66,9 @@ def build(root: Path, stages: Iterable[str]) -> list[Path]:
         )
         notebook = root / "quizzes" / f"{stage}.ipynb"
         write_notebook(self_check_notebook(quiz), notebook)
-        graded = root / "solutions" / stage / QUIZ
-        write_notebook(graded_notebook(quiz), graded)
-        written += [packaged, notebook, graded]
+        written += [packaged, notebook]
+        if stage != PRIMER:
+            graded = root / "solutions" / stage / QUIZ
+            write_notebook(graded_notebook(quiz), graded)
+            written.append(graded)
     return written
