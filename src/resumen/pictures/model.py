@@ -14,19 +14,19 @@ LIMIT = 6
 
 def attention() -> Drawing:
     """Return how one word weighs four words."""
-    words, scores = ("the", "plot", "was", "slow"), (1, 2, 0, 3)
+    words, scores = ("plot", "is", "not", "good"), (2, 0, 4, 1)
     total = sum(map(exp, scores))
     weights = [exp(score) / total for score in scores]
     shares = ", ".join(f"{word} {weight:.2f}" for word, weight in zip(words, weights, strict=True))
-    alt = f"""Attention of the word "plot" over four words. Its scores, made up for this example, become weights by softmax: {shares}.
-        They add up to 1, and the new vector of "plot" is the sum of the four value vectors, each times its weight: most of it comes from "slow"."""
+    alt = f"""Attention of the word "good" over four words. Its scores, made up for this example, become weights by softmax: {shares}.
+        They add up to 1, and the new vector of "good" is the sum of the four value vectors, each times its weight: most of it comes from "not"."""
     drawing = Drawing("Attention: one word weighs four words", alt, 262)
-    drawing.box(202, 40, 56, 24, "plot", "blue", bold=True)
-    drawing.text(192, 52, "the word that asks", anchor="end", color=SOFT)
+    drawing.box(315, 40, 56, 24, "good", "blue", bold=True)
+    drawing.text(305, 52, "the word that asks", anchor="end", color=SOFT)
     for number, (word, score, weight) in enumerate(zip(words, scores, weights, strict=True)):
         x = 118 + 75 * number
-        drawing.line((230, 65), (x, 98), width=1 + 7 * weight, arrow=False)
-        drawing.box(x - 28, 98, 56, 24, word, "blue" if word == "plot" else "plain")
+        drawing.line((343, 65), (x, 98), width=1 + 7 * weight, arrow=False)
+        drawing.box(x - 28, 98, 56, 24, word, "blue" if word == "good" else "plain")
         drawing.text(x, 136, f"{score}")
         drawing.box(x - 14, 210 - 80 * weight / max(weights) * 0.7, 28, 56 * weight / max(weights), kind="blue", rx=1)
         drawing.text(x, 221, f"{weight:.2f}", bold=True)
