@@ -4,7 +4,7 @@
     python benchmarks/autograde.py --memory [--submissions 8]
 
 The first table is of a small lab whose setup imports torch and transformers: the first three tasks of stage 2, with all their tests, and
-no cell on which nothing graded depends. With `--stage` a second table is of that lab as it is handed out, its stories included.
+no story. With `--stage` a second table is of that lab as it is handed out, its stories included.
 `stock` is the command `nbgrader autograde`, one process for each job; the others are `resumen grade` in its modes, each with a folder of
 its own, the start of everything included. The scores of all are compared. What has to be reached is in `BARS`, of the small lab.
 

@@ -3,6 +3,7 @@
 import json
 import symtable
 from collections.abc import Callable
+from functools import lru_cache
 from pathlib import Path
 
 import nbformat
@@ -186,24 +187,16 @@ def is_test(cell: nbformat.NotebookNode) -> bool:
     return bool(grading_of(cell).get("grade")) and not is_answer(cell)
 
 
-def names(source: str) -> tuple[set[str], set[str]]:
-    """Return the names that a cell reads from the notebook's namespace and those that it binds there."""
+@lru_cache(maxsize=4096)
+def names(source: str) -> tuple[frozenset[str], frozenset[str]]:
+    """Return the names that a cell reads from the notebook's namespace and those that it binds there; none if it cannot be compiled."""
     from IPython.core.inputtransformer2 import TransformerManager
 
-    try:
-        return names_of(TransformerManager().transform_cell(source))
-    except SyntaxError:
-        return set(), set()
-
-
-def names_of(code: str) -> tuple[set[str], set[str]]:
-    """As `names`, of plain Python.
-
-    Raises:
-        SyntaxError: if it is not.
-    """
     reads, binds = set(), set()
-    top = symtable.symtable(code, "cell", "exec")
+    try:
+        top = symtable.symtable(TransformerManager().transform_cell(source), "cell", "exec")
+    except (SyntaxError, ValueError, MemoryError, RecursionError):  # halves of characters, a thousand brackets
+        return frozenset(), frozenset()
     tables = [top]
     for table in tables:
         tables += table.get_children()
@@ -213,4 +206,4 @@ def names_of(code: str) -> tuple[set[str], set[str]]:
                     reads.add(symbol.get_name())
                 if symbol.is_assigned() or symbol.is_imported():
                     binds.add(symbol.get_name())
-    return reads, binds
+    return frozenset(reads), frozenset(binds)

@@ -25,6 +25,7 @@ from pathlib import Path
 
 import nbformat
 
+from resumen.instructor.plan import left_out
 from resumen.lab import NOT_ATTEMPTED, RIGHT, WRONG
 from resumen.notebooks import names
 
@@ -83,6 +84,11 @@ class Lab:
                 tasks[function] = Task(function, cell, tests[f"{meta.grade_id}-tests"])
         return tasks
 
+    @cached_property
+    def stories(self) -> set[str]:
+        """The ids of the cells that grading leaves out."""
+        return {self.notebook.cells[place].id for place in left_out(self.notebook)}
+
     @property
     def dependence_faults(self) -> list[str]:
         """Return where a cell reads a name that another task's cells bound last, or binds the name of another task's answer.
@@ -115,21 +121,28 @@ class Lab:
         return answers, states
 
     def run(
-        self, answers: dict[str, str] | None = None, start: str = ""
+        self, answers: dict[str, str] | None = None, start: str = "", stories: bool = True
     ) -> tuple[dict[str, Outcome], list[tuple[str, str, str]]]:
         """Run the lab from top to bottom, with these answers in place of the reference's.
 
         Args:
             answers: by function.
             start: Python that runs before the first cell.
+            stories: run the cells that grading leaves out, too.
 
         Returns:
             The outcome of each code cell by its id, and the rows of `report()`: task, outcome, why.
         """
         sources = {task.answer.id: (answers or {}).get(task.function) for task in self.tasks.values()}
-        cells = [("start", start), *((cell.id, sources.get(cell.id) or cell.source) for cell in self.code)]
+        skipped = set() if stories else self.stories
+        run = [cell for cell in self.code if cell.id not in skipped]
+        cells = [("start", start), *((cell.id, sources.get(cell.id) or cell.source) for cell in run)]
         outcomes, rows = in_fresh_process(_run_cells, cells)
         return {name: Outcome(*outcome) for name, outcome in outcomes.items()}, rows
+
+    def lost(self, ran: tuple[dict[str, Outcome], list]) -> set[str]:
+        """Return the functions whose points were lost in what `run` returned."""
+        return {function for function, task in self.tasks.items() if ran[0][task.tests.id].is_lost}
 
     def outcome_faults(self, states: dict[str, str], outcomes: dict[str, Outcome], rows: list[tuple]) -> list[str]:
         """Return a sentence for each task whose error or report does not say what its answer is.
@@ -154,7 +167,8 @@ class Lab:
     ) -> list[Outcome]:
         """Run each (function, answer) with its task's own test cell, and return the outcomes of those cells.
 
-        Why its own cell is enough: `test_tasks_are_independent` proves from the sources that no other cell reads the name.
+        Why its own cell is enough: `test_tasks_are_independent` proves from the sources that no other cell reads the name. Nor does
+        an answer read another's tests or a story.
 
         Args:
             answers: the function's name and the source of its answer cell.
@@ -167,27 +181,11 @@ class Lab:
             task = self.tasks[function]
             limit = 1 + 5 * seconds[task.tests.id]
             by_cell.setdefault(task.answer.id, []).append((number, source, task.tests.source, limit))
-        cells = [(start, []), *((cell.source, by_cell.get(cell.id, [])) for cell in self._needed_by_tasks())]
+        unread = self.stories | {task.tests.id for task in self.tasks.values()}
+        needed = [cell for cell in self.code if cell.id not in unread]
+        cells = [(start, []), *((cell.source, by_cell.get(cell.id, [])) for cell in needed)]
         outcomes = in_fresh_process(_run_forks, cells, apart)
         return [Outcome(*outcomes[number]) for number in range(len(answers))]
-
-    def _needed_by_tasks(self) -> list[nbformat.NotebookNode]:
-        """Return the code cells that tasks depend on, in order: the answers, what comes before them, and what they read.
-
-        Left out are tests, on which nothing depends by the same proof, and the cells that only tell the story.
-        """
-        graded = {cell.id for cell in self.graded}
-        first = next(number for number, cell in enumerate(self.code) if cell.id in graded)
-        needed, read_later = [], set()
-        for cell in reversed(self.code[first:]):
-            reads, binds = names(cell.source)
-            is_answer = cell.metadata.get("nbgrader", {}).get("solution", False)
-            is_needed = is_answer or (cell.id not in graded and bool(binds & read_later))
-            if is_needed:
-                needed.append(cell)
-            if is_needed or cell.id in graded:
-                read_later |= reads
-        return self.code[:first] + needed[::-1]
 
 
 def answered(source: str) -> str:

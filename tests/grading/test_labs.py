@@ -209,6 +209,9 @@ def mixture(stage):
     return labs(stage).mixture({one["function"]: one["code"] for one in listed(stage) if one["loses"]})
 
 
+mixed = functools.cache(lambda stage: labs(stage).run(mixture(stage)[0]))
+
+
 class TestRuns:
     pytestmark = runs_labs
 
@@ -222,11 +225,18 @@ class TestRuns:
 
         `test_tasks_are_independent` proves that no other mixture could end differently.
         """
-        answers, states = mixture(stage)
-        outcomes, rows = lab.run(answers)
+        _, states = mixture(stage)
+        outcomes, rows = mixed(stage)
         lost = {name for name, outcome in outcomes.items() if outcome.is_lost}
         assert lost == {lab.tasks[function].tests.id for function, state in states.items() if state != RIGHT}
         assert lab.outcome_faults(states, outcomes, rows) == []
+
+    def test_no_score_depends_on_a_story(self, lab, stage):
+        """Grading leaves these cells out, and so does `Lab.run_answers`: the answers below keep and lose their points without them."""
+        stubs = {function: untouched(task.answer.source) for function, task in lab.tasks.items()}
+        assert lab.lost(lab.run(stories=False)) == lab.lost(reference(stage)) == set()
+        assert lab.lost(lab.run(stubs, stories=False)) == lab.lost(lab.run(stubs)) == set(lab.tasks)
+        assert lab.lost(lab.run(mixture(stage)[0], stories=False)) == lab.lost(mixed(stage))
 
 
 # Answers, one by one --------------------------------------------------------------------------------------------------

@@ -139,6 +139,9 @@ class TestRuns:
         lost = {cell for cell, outcome in outcomes.items() if outcome.error}
         assert lost == {project.tasks[function].tests.id for function, state in states.items() if state != RIGHT}
         assert project.outcome_faults(states, outcomes, rows) == []
+        # No score depends on the stories, and grading leaves them out.
+        without = project.run(answers, quick_start(tmp_path), stories=False)
+        assert project.lost(without) == {function for function, state in states.items() if state != RIGHT}
 
 
 class TestAnswers:

@@ -257,12 +257,3 @@ def test_starter_answered_is_what_the_exemplar_runs():
         )
     )
     assert [cell.source for cell in made.cells] == [cell.source for cell in exemplar.answered(source, starter).cells]
-
-
-def test_graded_cells_need_none_of_the_story():
-    """A name that both bind would have every answer pay for two fine-tunes."""
-    from labrun import Lab
-
-    lab = Lab(ROOT / "solutions" / "capstone" / "project.ipynb")
-    story = {cell.id for cell in lab._needed_by_tasks()} - {task.answer.id for task in lab.tasks.values()}
-    assert story == {"cap-install", "cap-setup", "cap-imports"}

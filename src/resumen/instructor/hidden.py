@@ -15,7 +15,7 @@ With two processes the student's kernel runs the answer cells and the instructor
 student would. The tests' kernel runs the test cells, and of the instructor's other cells those that they need. It never runs
 a line of the student's; it asks the answers for plain values (`resumen.instructor.answers`, `resumen.instructor.crossing`).
 
-The instructor's cells on which nothing graded depends are not run, and say so (`resumen.instructor.plan`); with `whole` they are.
+The cells that only tell the story are not run, and say so (`resumen.instructor.plan`); with `whole` they are.
 """
 
 import asyncio
@@ -184,7 +184,7 @@ class _Execute(NbGraderPreprocessor):
     timeout = Integer(180, help="Seconds that one cell may take.").tag(config=True)
     submission_timeout = Float(900.0, help="Seconds that a whole submission may take.").tag(config=True)
     max_output = Integer(1 << 20, help="Bytes of output that are kept of one cell.").tag(config=True)
-    whole = Bool(False, help="Run the cells on which nothing graded depends, too.").tag(config=True)
+    whole = Bool(False, help="Run the cells that only tell the story, too.").tag(config=True)
 
     def preprocess(self, nb, resources):
         run_sync(self._run)(nb, resources)

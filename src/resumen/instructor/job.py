@@ -38,7 +38,7 @@ STOCK, COLD, WARM, SANDBOX, TWO_PROCESS = MODES = ("stock", "cold", "warm", "san
 `stock`: by nbgrader's own Execute. `cold`: in a kernel that is started anew. `warm`: in a fork of a server that has the libraries
 loaded. `sandbox`: in such a fork, shut in. `two-process`: the same for the answers, and the tests in another kernel.
 
-The first two run every cell: whoever doubts the others compares. The others leave out what nothing graded depends on.
+The first two run every cell: whoever doubts the others compares. The others leave out the stories (`resumen.instructor.plan`).
 """
 
 SANDBOXED = (SANDBOX, TWO_PROCESS)

@@ -1,211 +1,54 @@
 """What of a notebook has to be run to grade it: what the tests' kernel needs (`Plan`), and what no kernel does (`left_out`).
 
 Between the tasks of a lab stand cells that show what the answers are good for: tables over the whole corpus, a short training.
-They take most of the time of grading, and no score depends on them.
+They take most of the time of grading, and no score depends on them. The instructor's notebook marks them with the tag `STORY`.
 """
 
-import ast
 import builtins
 import re
-from collections.abc import Iterable
-from dataclasses import dataclass, field
-from functools import lru_cache
 
 import nbformat
-from IPython.core.inputtransformer2 import TransformerManager
-from nbgrader.utils import is_solution
 
 from resumen.instructor.rebuild import STUDENT
-from resumen.notebooks import is_answer, is_test, names, names_of
+from resumen.notebooks import is_answer, is_test, names
 
 LEFT_OUT = "This cell was not run: nothing that is graded depends on it."
 """Stands below such a cell in the notebook that was run."""
 
+STORY = "story"
+"""Tag of an instructor's code cell that only shows something: no other cell reads what it binds."""
+
+LOOKS = re.compile(r"globals|locals|vars|dir|eval|exec|compile|get_ipython|In|Out|_+|_i*\d*|_[iod]h")
+"""Names by which a student's cell reads the others without naming them: every magic is `get_ipython` to `names`."""
+
 LOOKS_AROUND = re.compile(
-    r"\b(__main__|__globals__|__builtins__|__import__|builtins|modules|inspect|_getframe|gc|ctypes|user_ns|IPython)\b|\bimport \*"
+    r"\b(__main__|__globals__|__builtins__|__import__|builtins|modules|inspect|_getframe|gc|ctypes|user_ns|IPython|doctest|import \*)"
 )
-"""What in a student's cell can read or run anything in the notebook: then no cell is left out."""
-
-LOOKS_BY_NAME = {
-    "globals",
-    "locals",
-    "vars",
-    "dir",
-    "eval",
-    "exec",
-    "compile",
-    "get_ipython",
-    "In",
-    "Out",
-    "_",
-    "__",
-    "___",
-}
-"""The same, where it is read as a name: `model.eval()` is not."""
-
-REACHES_OUT = re.compile(
-    r"(^|[._])(setup|set_(?!option|printoptions|seed)\w+|setattr|delattr|enable\w*|disable\w*|filterwarnings|simplefilter|register\w*|install|"
-    r"patch\w*|environ|chdir|use|download\w*|exec|eval|globals|get_ipython|setdefault|putenv)$|^subprocess\."
-)
-"""Calls that may change more than the notebook's own objects. What is drawn at random and how tables are shown decide no score."""
-
-WRITES = re.compile(
-    r"(^|\.)(open|mkdir|makedirs|unlink|touch|write\w*|save\w*|dump|to_(csv|json|parquet|pickle|excel|sql|file))$"
-    r"|^(os\.(remove|rename|replace)|shutil\.\w+)$"
-)
-"""Calls that may leave files for later cells, unless it is in a temporary folder."""
-
-SHOWS = re.compile(r"^(print|display|report|show)$|seed")
-"""Calls whose value nobody takes, and that change nothing that counts."""
-
-DEFINITIONS = (ast.FunctionDef, ast.AsyncFunctionDef, ast.ClassDef)
-
-PREPARES = (*DEFINITIONS, ast.Import, ast.ImportFrom, ast.Try)
-"""A cell of nothing else is always run: imports may do anything, and cost nothing in a warm kernel."""
-
-
-# What is left out -----------------------------------------------------------------------------------------------------
-
-
-@dataclass
-class _Facts:
-    """What a cell has to do with the notebook's names.
-
-    Attributes:
-        reads: those that it takes from other cells.
-        binds: those that it binds.
-        tools: of these, modules, functions and classes. Whoever calls one may change what its cell reads.
-        parts: those of whose values it sets a part.
-        must: it does something besides, or nobody can tell.
-    """
-
-    reads: set[str] = field(default_factory=set)
-    binds: set[str] = field(default_factory=set)
-    tools: set[str] = field(default_factory=set)
-    parts: set[str] = field(default_factory=set)
-    must: bool = False
+"""The same as a module, an attribute or a text."""
 
 
 def left_out(notebook: nbformat.NotebookNode) -> set[int]:
-    """Return the places of the instructor's code cells that need not be run: no test and no answer depends on them.
+    """Return the places of the story cells: they need not be run. If another cell may read what they bind, none is left out.
 
-    In doubt a cell is run: if it imports or sets up, if it does more than compute and show, if it binds what a graded or a student's cell
-    reads, directly or through other cells, and if it mentions a variable of theirs, since it may change that. (What a test reads is
-    bound by the instructor's cells and changed by none: in two processes, only cells that bind it are run.)
-    Nothing is left out if a student's cell looks at the notebook in ways that names do not tell.
+    That may be a student's cell (an answer, a cell of their own, a story that they changed), or one of the instructor's where the tag
+    is not true. The tags are those of the instructor's source: a rebuilt notebook takes none from a student.
     """
     code = {
         place: cell for place, cell in enumerate(notebook.cells) if cell.cell_type == "code" and cell.source.strip()
     }
     theirs = {place for place, cell in code.items() if is_answer(cell) or STUDENT in cell.metadata.get("tags", [])}
-    tests = {place for place, cell in code.items() if is_test(cell)}
-    if not tests or any(_looks_around(code[place].source) for place in theirs):
-        return set()
-    facts = {place: _facts(cell.source) for place, cell in code.items()}
-    tools = set().union(*(one.tools for one in facts.values()))
-    no_variables = tools | (set(dir(builtins)) - set().union(*(one.binds for one in facts.values())))
-    reached = {place: _reached(one.reads, facts.values()) - no_variables for place, one in facts.items()}
-
-    kept, changing = theirs | tests, set()
-    wanted = set().union(*(facts[place].reads for place in kept))
-    variables = set().union(*(reached[place] for place in theirs))
-    others = [place for place in code if place < max(kept) and place not in kept]
-    before = None
-    while before != (len(kept), len(changing)):
-        before = len(kept), len(changing)
-        for place in others:
-            one = facts[place]
-            if place not in changing and variables & (one.binds | one.parts | reached[place]):
-                changing.add(place)
-                variables |= reached[place]
-            if place not in kept and (place in changing or one.must or one.parts & tools or wanted & one.binds):
-                kept.add(place)
-                wanted |= one.reads
-    return code.keys() - kept
-
-
-def _reached(names_read: set[str], cells: Iterable[_Facts]) -> set[str]:
-    """Return these names and those that the functions among them read, and so on."""
-    reached, new = set(), names_read
-    while new:
-        reached |= new
-        new = set().union(*(one.reads for one in cells if one.tools & new)) - reached
-    return reached
-
-
-@lru_cache(maxsize=1024)
-def _looks_around(source: str) -> bool:
-    reads, _ = names(source)
-    history = any(re.fullmatch(r"_i*\d*|_[iod]h", name) for name in reads - {"_"})
-    magic = "get_ipython()" in TransformerManager().transform_cell(source)
-    own = "_" not in reads or "_" in names(source)[1]  # `for _ in …`
-    return magic or history or not own or bool(reads & (LOOKS_BY_NAME - {"_"})) or bool(LOOKS_AROUND.search(source))
-
-
-@lru_cache(maxsize=1024)
-def _facts(source: str) -> _Facts:
-    try:
-        plain = TransformerManager().transform_cell(source)
-        tree = ast.parse(plain)
-    except SyntaxError:
-        return _Facts(must=True)
-    facts = _Facts(must="get_ipython()" in plain or all(isinstance(one, PREPARES) for one in tree.body))
-    leaves_files = "TemporaryDirectory" not in source
-    for node in ast.walk(tree):
-        if isinstance(node, (ast.Import, ast.ImportFrom)):
-            facts.tools |= {name.asname or name.name.partition(".")[0] for name in node.names}
-            # `from resumen.text import …` makes `resumen.text` known to whoever has imported `resumen`.
-            facts.binds |= {(getattr(node, "module", None) or name.name).partition(".")[0] for name in node.names}
-        elif isinstance(node, ast.Call):
-            called = ast.unparse(node.func)
-            facts.must |= bool(REACHES_OUT.search(called)) or (leaves_files and bool(WRITES.search(called)))
-        elif isinstance(node, ast.Expr) and isinstance(node.value, ast.Call) and node is not tree.body[-1]:
-            # A method may change its object, which has a name. Of another call whose value nobody takes, nobody can tell.
-            function, called = node.value.func, ast.unparse(node.value.func)
-            is_harmless = SHOWS.search(called) or (WRITES.search(called) and not leaves_files)
-            method = isinstance(function, ast.Attribute) and _root(function)
-            facts.must |= not method and not is_harmless
-        elif isinstance(node, (ast.Attribute, ast.Subscript)) and not isinstance(node.ctx, ast.Load):
-            facts.parts.add(_root(node) or "")
-    facts.tools |= {node.name for node in tree.body if isinstance(node, DEFINITIONS)}
-    _follow(tree.body, facts, set())
-    return facts
-
-
-def _follow(statements: list[ast.stmt], facts: _Facts, bound: set[str]) -> None:
-    """Go through statements in order: what one of them has bound for certain, those after it do not take from other cells."""
-    for statement in statements:
-        if isinstance(statement, ast.With):
-            bound |= _note(ast.With(statement.items, [ast.Pass()]), facts, bound)
-            _follow(statement.body, facts, bound)
-        elif isinstance(statement, ast.For):
-            _note(ast.Expr(statement.iter), facts, bound)
-            target = _note(ast.For(statement.target, ast.Tuple([], ast.Load()), [ast.Pass()], []), facts, bound)
-            _follow(statement.body, facts, bound | target)
-            _follow(statement.orelse, facts, set(bound))
-        elif isinstance(statement, ast.If):
-            _note(ast.Expr(statement.test), facts, bound)
-            _follow(statement.body, facts, set(bound))
-            _follow(statement.orelse, facts, set(bound))
-        else:
-            binds = _note(statement, facts, bound)
-            if isinstance(statement, (ast.Assign, ast.AnnAssign, ast.Import, ast.ImportFrom, *DEFINITIONS)):
-                bound |= binds
-
-
-def _note(statement: ast.stmt, facts: _Facts, bound: set[str]) -> set[str]:
-    """Note what a statement reads and binds, and return what it binds."""
-    reads, binds = names_of(ast.unparse(ast.fix_missing_locations(statement)))
-    facts.reads |= reads - bound
-    facts.binds |= binds
-    return binds
-
-
-def _root(node: ast.expr) -> str | None:
-    """Return the name that an expression such as `corpus["train"].rows` begins with, None if there is none."""
-    while isinstance(node, (ast.Attribute, ast.Subscript)):
-        node = node.value
-    return node.id if isinstance(node, ast.Name) else None
+    story = {place for place, cell in code.items() if STORY in cell.metadata.get("tags", [])} - theirs
+    bound = set().union(*(names(code[place].source)[1] for place in story))
+    for place in code.keys() - story:
+        source, (reads, binds) = code[place].source, names(code[place].source)
+        mentions = reads - binds
+        if place in theirs:
+            if LOOKS_AROUND.search(source) or any(map(LOOKS.fullmatch, mentions)):
+                return set()
+            mentions = reads.union(re.findall(r"@(\w+)", source))  # `@name` in a query of pandas
+        if mentions & bound:
+            return set()
+    return story
 
 
 # What a test cell needs -----------------------------------------------------------------------------------------------
@@ -215,7 +58,9 @@ class Plan:
     """Which of the instructor's cells the tests need, and which names they have to ask the answers for."""
 
     def __init__(self, source: nbformat.NotebookNode):
-        self.cells = [cell for cell in source.cells if cell.cell_type == "code" and not is_solution(cell)]
+        skipped = left_out(source)
+        cells = [cell for place, cell in enumerate(source.cells) if place not in skipped]
+        self.cells = [cell for cell in cells if cell.cell_type == "code" and not is_answer(cell)]
         self.done: set[str] = set()
 
     def _before(self, test) -> list:
