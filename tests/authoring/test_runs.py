@@ -35,7 +35,7 @@ def test_the_curve():
 def test_the_profile_has_what_the_sweep_chooses():
     sweep = pd.read_csv(RUNS / "sweep.csv")
     assert len(sweep) == len(runs.sweep_runs())
-    choice = runs.chosen(sweep, "epochs")
+    choice = runs.chosen_setting(sweep)
     assert (choice["batch_size"], choice["epochs"], choice["learning_rate"]) == (
         TINY.batch_size,
         TINY.num_train_epochs,
@@ -46,7 +46,7 @@ def test_the_profile_has_what_the_sweep_chooses():
 def test_the_search_is_what_the_scores_choose():
     table = pd.read_csv(RUNS / "decoding.csv")
     assert len(table) == len(runs.decodings()) == 7
-    choice = runs.chosen(table, "num_beams")
+    choice = runs.chosen_search(table)
     assert {name: choice[name] for name in ("num_beams", "length_penalty")} | {
         "no_repeat_ngram_size": 3
     } == FINAL_DECODING
@@ -59,7 +59,7 @@ def test_the_rule_of_the_choice():
         [(16, 3, 1e-3, 14.0, 14.0), (16, 2, 1e-3, 13.5, 13.6), (32, 2, 2e-3, 13.6, 13.7), (16, 1, 1e-3, 13.0, 13.0)],
         columns=["batch_size", "epochs", "learning_rate", "en", "es"],
     )
-    choice = runs.chosen(table, "epochs")
+    choice = runs.chosen_setting(table)
     assert (choice["batch_size"], choice["epochs"]) == (32, 2), (
         "half a point is no difference, and two epochs cost less"
     )

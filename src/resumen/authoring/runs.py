@@ -49,7 +49,10 @@ BEAMS, PENALTIES = (1, 4, 8, 16), (0.7, 1.0)
 """Ways of decoding: widths of the beam search, and exponents of the length that a beam's log-probability is divided by. Greedy search has no beams to compare."""
 
 MARGIN = 0.5
-"""ROUGE points within which two settings count as equal: another seed moves a score by about as much."""
+"""ROUGE points within which two trainings count as equal: another seed moves a score by about as much."""
+
+SEARCH_MARGIN = 0.25
+"""The same for two ways of decoding: one model writes for the same reviews, so less is left to chance."""
 
 
 @dataclass(frozen=True)
@@ -186,16 +189,27 @@ def decoding_table(results: dict[str, dict]) -> pd.DataFrame:
     return pd.DataFrame(rows)
 
 
-def chosen(table: pd.DataFrame, cost: str) -> pd.Series:
-    """Return the row that the course takes: within `MARGIN` of the best mean over the languages, that of the least cost, then of the best mean.
+def chosen(table: pd.DataFrame, costs: Sequence[str], margin: float) -> pd.Series:
+    """Return the row that the course takes: within `margin` of the best mean over the languages, the cheapest, and of those the one with the best mean.
 
     Args:
         table: with a column of rougeL for each language, such as sweep.csv.
-        cost: the column that says what a row costs: epochs, or num_beams.
+        costs: the columns that say what a row costs, the one that counts most first.
+        margin: points within which rows count as equally good.
     """
     mean = table[list(LANGUAGES)].mean(axis=1)
-    good = table.assign(mean=mean)[mean >= mean.max() - MARGIN]
-    return good.sort_values([cost, "mean"], ascending=[True, False]).iloc[0]
+    good = table.assign(mean=mean)[mean >= mean.max() - margin]
+    return good.sort_values([*costs, "mean"], ascending=[True] * len(costs) + [False]).iloc[0]
+
+
+def chosen_setting(sweep: pd.DataFrame) -> pd.Series:
+    """Return the row of the fewest epochs, then of the best mean."""
+    return chosen(sweep, ["epochs"], MARGIN)
+
+
+def chosen_search(table: pd.DataFrame) -> pd.Series:
+    """Return the row of the fewest beams, then of the smallest penalty: titles are short."""
+    return chosen(table, ["num_beams", "length_penalty"], SEARCH_MARGIN)
 
 
 def write_results(results: dict[str, dict], folder: Path) -> None:
@@ -239,8 +253,8 @@ def card(folder: Path, pairs: int) -> str:
         f"| {part} | {language} | {seed} | " + " | ".join(f"{row[name]:.1f}" for name in ROUGES) + " |"
         for (part, language, seed), row in scores.iterrows()
     ]
-    choice = chosen(pd.read_csv(folder / "sweep.csv"), "epochs")
-    search = chosen(pd.read_csv(folder / "decoding.csv"), "num_beams")
+    choice = chosen_setting(pd.read_csv(folder / "sweep.csv"))
+    search = chosen_search(pd.read_csv(folder / "decoding.csv"))
     passes = ", ".join(f"{epochs} over {count:,}" for count, epochs in CURVE.items() if count)
     return f"""# Runs that nobody has to train again
 
@@ -261,7 +275,7 @@ Titles were written with `resumen.modeling.FINAL_DECODING`, see below. Floating-
 
 Of the rows of `sweep.csv` within {MARGIN} of the best rougeL (mean of the two languages), those with the fewest epochs, and of these the best: batches of {choice["batch_size"]:.0f}, {choice["epochs"]:.0f} epochs, learning rate {choice["learning_rate"]:g}. The profile `tiny` has it. Five epochs were not tried: they would not fit into the two minutes that a fine-tune may take on two cores.
 
-Of the rows of `decoding.csv` within {MARGIN} of the best rougeL, those with the fewest beams, and of these the best: {search["num_beams"]:.0f} beams, length penalty {search["length_penalty"]:g}. `FINAL_DECODING` has it. No trigram may come twice in a title.
+Of the rows of `decoding.csv` within {SEARCH_MARGIN} of the best rougeL, the one with the fewest beams, and then with the smallest penalty, since titles are short: {search["num_beams"]:.0f} beams, length penalty {search["length_penalty"]:g}. `FINAL_DECODING` has it. No trigram may come twice in a title.
 
 ## Scores
 
@@ -302,14 +316,14 @@ def main(arguments: Sequence[str] | None = None) -> None:
     results = {run.name: json.loads(path.read_text(encoding="utf-8")) for run, path in files.items()}
     sweep = sweep_table(results)
     print(sweep.to_string(index=False))
-    choice = chosen(sweep, "epochs")
+    choice = chosen_setting(sweep)
     settings = {"num_train_epochs": "epochs", "learning_rate": "learning_rate", "batch_size": "batch_size"}
     if any(getattr(TINY, name) != choice[column] for name, column in settings.items()):
         raise CourseError(
             f"The sweep chooses {', '.join(f'{name}={choice[column]:g}' for name, column in settings.items())}: put it into the profile tiny and start again."
         )
     if not options.sweep:
-        search = chosen(decoding_table(results), "num_beams")
+        search = chosen_search(decoding_table(results))
         if any(FINAL_DECODING[name] != search[name] for name in ("num_beams", "length_penalty")):
             raise CourseError(
                 f"The scores choose num_beams={search['num_beams']:.0f} and length_penalty={search['length_penalty']:g}: put them into modeling.FINAL_DECODING and start again."
