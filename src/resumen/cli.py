@@ -76,7 +76,7 @@ def course(
     ),
     root: Annotated[Path, typer.Option(help="The repository.")] = Path("."),
 ) -> None:
-    """Execute the five lectures in order and print what was learned."""
+    """Execute the five lectures, two at a time, and print what was learned."""
     from resumen.course import run_course
 
     run_course(root, output, console)

@@ -1,4 +1,4 @@
-"""`resumen course`: run the lectures in order, and print what was learned.
+"""`resumen course`: run the lectures, two at a time, and print what was learned.
 
 A lecture says itself what the closing tables need, in one of its last cells:
 
@@ -9,6 +9,8 @@ A lecture says itself what the closing tables need, in one of its last cells:
 
 import json
 import time
+from collections.abc import Collection
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 from rich.console import Console
@@ -29,6 +31,9 @@ TOLD_BY = {
 
 VERDICT = ("seeds", "systems", "differences")
 """Figures of the whole course, as told; the others belong to their stage."""
+
+AT_A_TIME = 2
+"""Lectures: no lecture needs another one, and one of them is content with one core."""
 
 SHOWN = ("rouge1", "rougeL")
 """The scores in the closing tables; summary.json has all."""
@@ -84,17 +89,22 @@ class Summary:
             self.stages[stage]["fine_tuning_seconds"] = round(told["fine_tuning_seconds"], 1)
         self.told |= {name: told[name] for name in VERDICT if name in told}
 
-    def tables(self, failed: str | None = None) -> list[Table]:
-        """Return the closing tables: one row per stage, then the scores that were told, one table for each kind of text."""
+    def tables(self, seconds: float, failed: Collection[str] = ()) -> list[Table]:
+        """Return the closing tables: one row per stage, then the scores that were told, one table for each kind of text.
+
+        Args:
+            seconds: what all of it took. Stages run side by side, so it is less than their sum.
+            failed: the stages whose lecture did not run to its end.
+        """
         table = Table("stage", "minutes", "peak memory (MB)", "status", title="The course")
         for stage in STAGES:
             row = self.stages.get(stage)
             if row:
                 table.add_row(stage, f"{row['seconds'] / 60:.1f}", str(row["peak_memory_mb"]), "done")
             else:
-                table.add_row(stage, "", "", "failed" if stage == failed else "not run")
+                table.add_row(stage, "", "", "failed" if stage in failed else "not run")
         table.add_section()
-        table.add_row("all", f"{sum(row['seconds'] for row in self.stages.values()) / 60:.1f}", "", "")
+        table.add_row("all", f"{seconds / 60:.1f}", "", "")
         return [table, *(self._scores(part) for part in self.told.get("systems", ()))]
 
     def _scores(self, part: str) -> Table:
@@ -116,7 +126,14 @@ class Summary:
 
     def write(self, path: Path) -> None:
         """Write all of it as JSON."""
-        write_text(path, json.dumps({"stages": self.stages, **self.told}, indent=2) + "\n")
+        write_text(
+            path,
+            json.dumps(
+                {"stages": {stage: self.stages[stage] for stage in STAGES if stage in self.stages}, **self.told},
+                indent=2,
+            )
+            + "\n",
+        )
 
 
 summary = Summary()
@@ -124,10 +141,10 @@ summary = Summary()
 
 
 def run_course(root: Path, output: Path, console: Console) -> None:
-    """Execute the five lectures in order into `output`, print the closing tables, and write summary.json.
+    """Execute the five lectures into `output`, `AT_A_TIME`, print the closing tables, and write summary.json.
 
     Raises:
-        CourseError: if a lecture is missing, fails, or does not tell what the tables need; what ran before is printed first.
+        CourseError: if a lecture is missing, fails, or does not tell what the tables need; what ran is printed first. No lecture is begun after that.
     """
     from resumen.notebooks import (  # here: the lectures' kernels need none of it
         NotebookFailed,
@@ -141,35 +158,37 @@ def run_course(root: Path, output: Path, console: Console) -> None:
         raise CourseError(f"{', '.join(missing)} not found: run this in the repository, or name it with --root.")
     # Figures of an earlier run beside the notebooks of a failed one would pass for its own.
     (output / SUMMARY).unlink(missing_ok=True)
-    course = Summary()
-    with Progress(
-        SpinnerColumn(),
-        TextColumn("{task.description}"),
-        BarColumn(),
-        TextColumn("cell {task.completed} of {task.total}"),
-        TimeElapsedColumn(),
-        console=console,
-    ) as progress:
-        failure = failed = None
-        for stage, path in lectures.items():
-            task = progress.add_task(stage, total=None)
-            started = time.perf_counter()
-            executed = output / stage / LECTURE
+    course, failures, begun = Summary(), {}, time.perf_counter()
+
+    columns = SpinnerColumn(), TextColumn("{task.description}"), BarColumn()
+    counts = TextColumn("cell {task.completed} of {task.total}"), TimeElapsedColumn()
+    with Progress(*columns, *counts, console=console) as progress:
+
+        def run(stage: str) -> None:
+            if failures:
+                return
+            task, started, executed = (
+                progress.add_task(stage, total=None),
+                time.perf_counter(),
+                output / stage / LECTURE,
+            )
             try:
                 notebook, answer = run_notebook(
-                    path, lambda done, total, task=task: progress.update(task, completed=done, total=total), PROBE
+                    lectures[stage], lambda done, total: progress.update(task, completed=done, total=total), PROBE
                 )
                 write_notebook(notebook, executed)
                 course.add(stage, time.perf_counter() - started, answer["peak"], answer["told"])
             except CourseError as error:
                 if isinstance(error, NotebookFailed):
                     write_notebook(error.notebook, executed)
-                failure, failed = f"{str(error).rstrip('.')}. Its outputs so far: {executed}", stage
-                break
-    for table in course.tables(failed):
+                failures[stage] = f"{str(error).rstrip('.')}. Its outputs so far: {executed}"
+
+        with ThreadPoolExecutor(AT_A_TIME) as pool:
+            list(pool.map(run, STAGES))
+    for table in course.tables(time.perf_counter() - begun, failures):
         console.print(table)
-    if failure:
-        raise CourseError(failure)
+    if failures:
+        raise CourseError("; ".join(failures[stage] for stage in STAGES if stage in failures))
     course.write(output / SUMMARY)
     console.print(f"Executed notebooks: {output}/<stage>/{LECTURE} · figures: {output / SUMMARY}", markup=False)
 
