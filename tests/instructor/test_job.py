@@ -4,14 +4,17 @@ import json
 import os
 import sys
 from contextlib import nullcontext
+from unittest.mock import AsyncMock
 
 import nbformat
 import pytest
 from small_course import RIGHT, STAGE, WRONG, hand_in, hand_in_bytes
 
+from resumen.errors import CourseError
 from resumen.instructor import job, sandbox
 from resumen.instructor.grade import _job
 from resumen.instructor.gradebook import Course
+from resumen.instructor.hidden import SingleProcessExecute
 from resumen.instructor.job import (
     COLD,
     MODES,
@@ -147,6 +150,16 @@ def test_only_an_accident_does(course, monkeypatch, mode, why, code, runs, reaso
     assert reason in done.reason
     assert done.tasks[0].points == 0
     assert len(started) == runs
+
+
+def test_no_kernel_is_no_score(course, monkeypatch):
+    """Nothing of the student's has run: nobody shall read 0."""
+    monkeypatch.setattr(job, "_preprocessor", lambda *_: SingleProcessExecute())
+    monkeypatch.setattr(SingleProcessExecute, "_run_cells", AsyncMock(side_effect=CourseError("No kernel started.")))
+    one = _job(course, hand_in(course.root, "early", RIGHT), COLD)
+    with pytest.raises(CourseError, match="No kernel started"):
+        run_job(one)
+    assert not one.path.exists()
 
 
 def test_half_a_character_in_an_output(course):
