@@ -113,6 +113,7 @@ def test_a_lost_gradebook_is_filled_again(folder):
     assert scores(folder) == {"Ana": 10}
 
 
+@pytest.mark.slow
 def test_killed_in_the_middle(folder):
     """kill -9: what was done is kept, what was not is done, and no process is left."""
     found = [hand_in(folder, f"student{number}", RIGHT) for number in range(8)]

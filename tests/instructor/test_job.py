@@ -72,6 +72,7 @@ def points(result):
     return [task.points for task in result.tasks]
 
 
+@pytest.mark.slow
 def test_whatever_an_answer_does(result):
     """In one kernel, where it can do most."""
     assert points(result("right", ANSWERS["right"])) == [4, 6, 0]
@@ -116,6 +117,7 @@ def test_partial_credit(result):
     assert (points(one), one.tasks[0].outcome, one.tasks[0].name) == ([1.0], "partly", "1 · Which letters?")
 
 
+@pytest.mark.slow
 def test_an_accident_gets_a_second_try(course, monkeypatch, tmp_path):
     """A kernel that is killed from outside, once, costs nothing."""
     mark = tmp_path / "killed"
@@ -126,6 +128,7 @@ def test_an_accident_gets_a_second_try(course, monkeypatch, tmp_path):
     assert (points(done), done.reason) == ([4, 6, 0], "")
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(bool(sandbox.available()), reason="no sandbox here")
 @pytest.mark.parametrize("mode", SANDBOXED)
 @pytest.mark.parametrize(

@@ -134,6 +134,7 @@ def test_labs(root, stage):
     assert not any("import numpy" in notebook.cells[place].source for place in places)
 
 
+@pytest.mark.slow
 def test_it_is_said_and_scores_agree(folder):
     """A cell that costs, between a task and its tests: run in the cold, where every cell is, and left out else."""
     story = new_code_cell("counted = [double(number) for number in range(3)]\ncounted", id="story")
