@@ -201,9 +201,6 @@ def test_tasks_are_independent(lab):
 # Whole runs -----------------------------------------------------------------------------------------------------------
 
 
-reference = functools.cache(lambda stage: labs(stage).run())
-
-
 def mixture(stage):
     """Return `Lab.mixture` with one of the listed wrong answers for each function."""
     return labs(stage).mixture({one["function"]: one["code"] for one in listed(stage) if one["loses"]})
@@ -211,11 +208,6 @@ def mixture(stage):
 
 class TestRuns:
     pytestmark = runs_labs
-
-    def test_reference(self, stage, lab):
-        outcomes, rows = reference(stage)
-        assert {name: outcome for name, outcome in outcomes.items() if outcome.is_lost} == {}
-        assert [outcome for _, outcome, _ in rows] == [RIGHT] * len(lab.tasks)
 
     def test_untouched_wrong_and_right_answers(self, lab, stage):
         """In one run of the whole notebook, which goes to its end, each task gets what its own answer deserves.
@@ -267,14 +259,12 @@ def noisy(function, source):
 def tried(stage):
     """Run all answers to a lab's tasks at once, and return (kind, function, name, outcome) of each."""
     lab = labs(stage)
-    outcomes, _ = reference(stage)
     answers = [("listed", one["function"], one["name"], one["code"]) for one in listed(stage)]
     for task in lab.tasks.values():
         answers.append(("untouched", task.function, "untouched", untouched(task.answer.source)))
         answers.append(("noisy", task.function, "noisy", noisy(task.function, task.answer.source)))
         answers += [("made", task.function, one.name, one.code) for one in mutants(task.function, task.answer.source)]
-    seconds = {name: outcome.seconds for name, outcome in outcomes.items()}
-    results = lab.run_answers([(function, code) for _, function, _, code in answers], seconds, start=KEY_IN_REACH)
+    results = lab.run_answers([(function, code) for _, function, _, code in answers], start=KEY_IN_REACH)
     return [(*answer[:3], result) for answer, result in zip(answers, results, strict=True)]
 
 
