@@ -198,29 +198,6 @@ def test_tasks_are_independent(lab):
     assert lab.dependence_faults == []
 
 
-# Whole runs -----------------------------------------------------------------------------------------------------------
-
-
-def mixture(stage):
-    """Return `Lab.mixture` with one of the listed wrong answers for each function."""
-    return labs(stage).mixture({one["function"]: one["code"] for one in listed(stage) if one["loses"]})
-
-
-class TestRuns:
-    pytestmark = runs_labs
-
-    def test_untouched_wrong_and_right_answers(self, lab, stage):
-        """In one run of the whole notebook, which goes to its end, each task gets what its own answer deserves.
-
-        `test_tasks_are_independent` proves that no other mixture could end differently.
-        """
-        answers, states = mixture(stage)
-        outcomes, rows = lab.run(answers)
-        lost = {name for name, outcome in outcomes.items() if outcome.is_lost}
-        assert lost == {lab.tasks[function].tests.id for function, state in states.items() if state != RIGHT}
-        assert lab.outcome_faults(states, outcomes, rows) == []
-
-
 # Answers, one by one --------------------------------------------------------------------------------------------------
 
 
@@ -323,7 +300,10 @@ class TestAnswers:
 
 @pytest.mark.slow
 def test_nbgrader_agrees(tmp_path, root, monkeypatch):
-    """nbgrader's own autograder gives the scores that the runs above predict, task by task."""
+    """In one notebook, nbgrader's own autograder gives each task what its answer deserves, as the runs above predict.
+
+    `tests/instructor/test_real_course.py` shows the same of our ways of grading, for every lab.
+    """
     import sys
 
     from nbgrader.api import Gradebook
@@ -342,7 +322,7 @@ def test_nbgrader_agrees(tmp_path, root, monkeypatch):
     config.Execute.timeout = 300
     api = NbGraderAPI(config=config)
     assert api.generate_assignment(stage)["success"]
-    answers, states = mixture(stage)
+    answers, states = lab.mixture({one["function"]: one["code"] for one in listed(stage) if one["loses"]})
     notebook = nbformat.read(tmp_path / "release" / stage / "lab.ipynb", as_version=4)
     for task in lab.tasks.values():
         if states[task.function] != NOT_ATTEMPTED:

@@ -29,6 +29,7 @@ def quiz(stage):
     return QUIZZES[stage]
 
 
+@pytest.mark.slow
 def test_no_faults(stage):
     """Of the whole file; the keys are computed here too, once more and together."""
     assert faults(ROOT / "quizzes" / f"{stage}.yaml") == []
