@@ -27,12 +27,12 @@ lab: .venv/notebooks.stamp
 	@echo '$(LAB_SETTINGS)' > $(LAB_SETTINGS_FILE)
 	$(BIN)/jupyter lab --LabApp.default_url=/lab/tree/stages/README.md
 
-# The lectures run again in nbval: every number that the prose quotes is compared, cell by cell. tests/conftest.py orders the files:
-# those with the most tests are not those that take longest.
+# Every notebook runs in nbval, but the worked hand-ins: a lecture's numbers are compared, cell by cell; a solution's tests pass, hidden ones
+# too; what students get runs to its end. conftest.py orders the files: those with the most tests are not those that take longest.
 test: .venv/dev.stamp
-	$(BIN)/python -m pytest stages quizzes tests --nbval-lax --nbval-current-env --nbval-cell-timeout=600 -n 2 --dist loadfile --no-loadscope-reorder
+	$(BIN)/python -m pytest stages labs solutions quizzes capstone tests --nbval-lax --nbval-current-env --nbval-cell-timeout=600 -n 2 --dist loadfile --no-loadscope-reorder
 
-# Without what trains for longer or starts processes, and without the lectures.
+# Without what trains for longer or starts processes, and without the notebooks.
 quick: .venv/dev.stamp
 	$(BIN)/python -m pytest tests -m "not slow" -n 2 --dist loadfile
 

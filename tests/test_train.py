@@ -279,6 +279,7 @@ KILL_POINTS = {
 }
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("point", KILL_POINTS)
 def test_cut_short_anywhere(point, whole, start, tmp_path, monkeypatch):
     owner, attribute, call = KILL_POINTS[point]
@@ -444,6 +445,7 @@ def test_an_odd_batch_is_one_piece():
         plan_pieces(options, 2)
 
 
+@pytest.mark.slow
 def test_exit_code_of_the_command(arguments, tmp_path):
     command = [sys.executable, "-m", "resumen.train", *arguments(tmp_path / "run", checkpoint="/no/such/folder")]
     done = subprocess.run(command, capture_output=True, text=True)

@@ -9,6 +9,8 @@ from urllib.parse import urlparse
 
 import pytest
 
+pytestmark = pytest.mark.slow  # starts a browser
+
 sync_api = pytest.importorskip("playwright.sync_api", reason="playwright is not installed: see this file's first lines")
 pytest.importorskip("gradio", reason="gradio is not installed: see this file's first lines")
 

@@ -9,6 +9,8 @@ from resumen.quiz import SELF_CHECKS, Quiz, load_quiz
 from resumen.quiz.render import render
 from resumen.setup import LESSONS
 
+pytestmark = pytest.mark.slow  # starts a browser
+
 axe = pytest.importorskip(
     "axe_playwright_python.sync_playwright", reason="axe-core is not installed: see this file's first lines"
 )

@@ -386,6 +386,20 @@ def test_repair(file, student, labs):
     assert answers(nbformat.read(path, as_version=4)) == [MY_DOUBLE, MY_SHOUT, MY_WORDS]
 
 
+@pytest.mark.parametrize("path", ["labs/stage1_corpus/quiz.ipynb", "quizzes/stage1_corpus.ipynb"])
+@pytest.mark.parametrize("damage", [None, metadata_and_ids_lost])
+def test_a_quiz_is_called_so(path, damage, root, tmp_path, course_error):
+    """Whatever happened to it, wherever it lies: `check` knows labs and projects."""
+    notebook = json.loads((root / path).read_text(encoding="utf-8"))
+    if damage:
+        damage(notebook)
+    copy = tmp_path / STAGE / "quiz.ipynb"
+    copy.parent.mkdir()
+    copy.write_text(json.dumps(notebook), encoding="utf-8")
+    with course_error(copy, "is a quiz"):
+        check.examine(copy)
+
+
 def test_nothing_is_run(file, student, labs, monkeypatch):
     """Instructors mend what others wrote: none of it may be executed then."""
     monkeypatch.setattr(check, "run", None)

@@ -162,25 +162,24 @@ class Lab:
                 faults.append(f"{function} is {state} and is reported as {reported}")
         return faults
 
-    def run_answers(
-        self, answers: list[tuple[str, str]], seconds: dict[str, float], start: str = "", apart: bool = False
-    ) -> list[Outcome]:
+    def run_answers(self, answers: list[tuple[str, str]], start: str = "", apart: bool = False) -> list[Outcome]:
         """Run each (function, answer) with its task's own test cell, and return the outcomes of those cells.
 
         Why its own cell is enough: `test_tasks_are_independent` proves from the sources that no other cell reads the name. Nor does
-        an answer read another's tests or a story.
+        an answer read another's tests or a story. The reference runs first: an answer that takes five times as long is stuck.
 
         Args:
             answers: the function's name and the source of its answer cell.
-            seconds: what each test cell takes with the reference: an answer that takes five times as long is stuck.
             start: Python that runs before the first cell.
             apart: run each answer in a process of its own, which the tests' process asks.
+
+        Raises:
+            AssertionError: if a reference loses its points.
         """
-        by_cell: dict[str, list[tuple[int, str, str, float]]] = {}
+        by_cell: dict[str, list[tuple[int, str, str]]] = {}
         for number, (function, source) in enumerate(answers):
             task = self.tasks[function]
-            limit = 1 + 5 * seconds[task.tests.id]
-            by_cell.setdefault(task.answer.id, []).append((number, source, task.tests.source, limit))
+            by_cell.setdefault(task.answer.id, []).append((number, source, task.tests.source))
         unread = self.stories | {task.tests.id for task in self.tasks.values()}
         needed = [cell for cell in self.code if cell.id not in unread]
         cells = [(start, []), *((cell.source, by_cell.get(cell.id, [])) for cell in needed)]
@@ -230,21 +229,30 @@ def _run_cells(cells):
 
 
 def _run_forks(cells, apart):
-    if apart:
-        pass  # once, not in each fork
     cell_runner = _CellRunner(apart)
     outcomes = {}
     for source, answers in cells:
         gc.collect()
         gc.freeze()  # or the first collection in each fork would copy the whole of memory
-        # To fork for each answer would take longer than to run it. Those to one task share a fork, each with a copy of the
-        # namespace; the reference goes last. If it is lost, an answer has left something behind: each gets its own fork.
-        control = [(None, source, *answers[0][2:])] if answers else []
-        shared = _run_in_forks(cell_runner, [*answers, *control])
-        if control and any(shared.pop(None)[:2]):
-            shared = {name: out for one in answers for name, out in _run_in_forks(cell_runner, [one]).items()}
-        outcomes |= shared
+        if answers:
+            outcomes |= _run_task(cell_runner, source, answers)
         cell_runner.run(source)
+    return outcomes
+
+
+def _run_task(cell_runner, reference, answers) -> dict:
+    """Run the answers to a task in forks of this process."""
+    tests = answers[0][2]
+    error, stderr, seconds = _run_in_forks(cell_runner, [(None, reference, tests, WALL_SECONDS)])[None]
+    if error or stderr:
+        raise AssertionError(f"the reference loses its points: {error or stderr}\n{tests}")
+    limit = 1 + 5 * seconds
+    answers = [(*one, limit) for one in answers]
+    # To fork for each answer would take longer than to run it. Those to one task share a fork, each with a copy of the
+    # namespace; the reference goes last. If it is lost, an answer has left something behind: each gets its own fork.
+    outcomes = _run_in_forks(cell_runner, [*answers, (None, reference, tests, limit)])
+    if any(outcomes.pop(None)[:2]):
+        outcomes = {name: out for one in answers for name, out in _run_in_forks(cell_runner, [one]).items()}
     return outcomes
 
 

@@ -242,14 +242,14 @@ def _same_letters(one: str, other: str) -> int:
     )
 
 
-def survivors(lab: Lab, seconds: dict[str, float]) -> tuple[list[Mutant], Counter, dict[str, float]]:
+def survivors(lab: Lab) -> tuple[list[Mutant], Counter, dict[str, float]]:
     """Run every mutant of a lab.
 
     Returns:
         The mutants that keep their points; how many there are of each function; seconds of processor time per function.
     """
     everyone = [mutant for task in lab.tasks.values() for mutant in mutants(task.function, task.answer.source)]
-    outcomes: list[Outcome] = lab.run_answers([(mutant.function, mutant.code) for mutant in everyone], seconds)
+    outcomes: list[Outcome] = lab.run_answers([(mutant.function, mutant.code) for mutant in everyone])
     spent: Counter = Counter()
     for mutant, outcome in zip(everyone, outcomes, strict=True):
         spent[mutant.function] += outcome.seconds
@@ -270,8 +270,7 @@ def main(stages: list[str]) -> None:
         if stages and stage not in stages:
             continue
         lab = Lab(path)
-        outcomes, _ = lab.run()
-        alive, made, spent = survivors(lab, {name: outcome.seconds for name, outcome in outcomes.items()})
+        alive, made, spent = survivors(lab)
         listed = equivalent(stage)
         unlisted = [mutant for mutant in alive if mutant.name not in listed.get(mutant.function, {})]
         total, same = sum(made.values()), len(alive) - len(unlisted)

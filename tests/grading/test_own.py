@@ -131,18 +131,10 @@ def test_the_checks_say_so(stage):
     lab = Lab(NOTEBOOKS[stage])
     answers = [(function, form, code) for function in lab.tasks for form, code in borrowed(function)]
     answers += [(function, "another name", OTHERS[function]) for function in lab.tasks if function in OTHERS]
-    outcomes = lab.run_answers([(function, code) for function, _, code in answers], SECONDS, start=WATCH)
+    outcomes = lab.run_answers([(function, code) for function, _, code in answers], start=WATCH)
     said = {answer[:2]: outcome.error for answer, outcome in zip(answers, outcomes, strict=True)}
     assert len(said) >= len(lab.tasks)
     assert {answer: error for answer, error in said.items() if not any(word in error for word in WORDS)} == {}
-
-
-class _Seconds(dict):
-    def __missing__(self, key):
-        return 10.0
-
-
-SECONDS = _Seconds()
 
 
 def test_every_name_of_the_key_is_there():

@@ -19,13 +19,6 @@ ROOT = Path(__file__).parents[2]
 QUICK = "import os; os.environ['RESUMEN_QUICK'] = '1'"
 
 
-class Seconds(dict):
-    """As much time for each cell."""
-
-    def __missing__(self, cell):
-        return 30.0
-
-
 def listed(stage):
     """Return (function, name, code, whether it loses its points) of each listed answer."""
     path = ROOT / "tests" / "grading" / "mutants" / f"{stage}.yaml"
@@ -43,7 +36,7 @@ def differing(stage, sample):
     else:
         answers += [(task.function, "untouched", untouched(task.answer.source), True) for task in lab.tasks.values()]
         answers += listed(stage)
-    outcomes = lab.run_answers([(one[0], one[2]) for one in answers], Seconds(), start=QUICK, apart=True)
+    outcomes = lab.run_answers([(one[0], one[2]) for one in answers], start=QUICK, apart=True)
     return [
         (function, name, outcome)
         for (function, name, _, is_lost), outcome in zip(answers, outcomes, strict=True)

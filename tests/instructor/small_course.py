@@ -9,6 +9,7 @@ from pathlib import Path
 import nbformat
 from nbformat.v4 import new_code_cell, new_markdown_cell, new_notebook, new_output
 
+from resumen.errors import CourseError
 from resumen.instructor.job import Job, finished, run_job, write_result
 from resumen.instructor.release import release
 from resumen.notebooks import is_answer, is_test
@@ -149,8 +150,10 @@ def again(job: Job, what: str) -> bool:
 def faulty(job: Job) -> None:
     """Do what goes wrong in practice, by the student's name: once, or with `always` each time."""
     fault, _, rest = job.student.partition("-")
-    if rest.startswith("always") or (fault in ("killed", "full") and not again(job, fault)):
+    if rest.startswith("always") or (fault in ("killed", "full", "none") and not again(job, fault)):
         if fault == "killed":
             os.kill(os.getpid(), 9)
+        if fault == "none":
+            raise CourseError("The kernel did not start: it died, or did not answer in time.")
         raise OSError(28, "No space left on device", str(job.path))
     quick(job)

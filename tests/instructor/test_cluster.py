@@ -50,6 +50,7 @@ def test_real_jobs(folder, cluster):
     assert scores(folder) == {"Ana": 10, "José": 4}
 
 
+@pytest.mark.slow
 def test_no_scheduler(folder, course_error):
     with course_error("no Dask scheduler at tcp://127.0.0.1:9"):
         grade(Course(folder), [hand_in(folder, "Ana", RIGHT)], mode=COLD, scheduler="tcp://127.0.0.1:9", work=quick)

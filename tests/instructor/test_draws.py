@@ -19,9 +19,6 @@ from resumen.notebooks import write_notebook
 
 ROOT = Path(__file__).parents[2]
 
-SECONDS = 5
-"""What a test cell may take, generously."""
-
 pytestmark = [
     pytest.mark.slow,
     pytest.mark.skipif(not hasattr(os, "fork"), reason="answers run in forks of one process, which Windows has not"),
@@ -53,11 +50,6 @@ def make_lab(tmp_path_factory):
 
 def listed(stage):
     return yaml.safe_load((ROOT / "tests" / "grading" / "mutants" / f"{stage}.yaml").read_text(encoding="utf-8"))
-
-
-def run_answers(lab, answers):
-    seconds = {task.tests.id: SECONDS for task in lab.tasks.values()}
-    return lab.run_answers(answers, seconds, start=KEY_IN_REACH)
 
 
 def test_every_task_has_its_place_and_a_reason(make_lab, stage):
@@ -107,7 +99,7 @@ def test_answers(make_lab, stage):
     answers += [(task.function, "reference", False, task.answer.source) for task in drawn.values()]
     answers += [(task.function, "untouched", True, untouched(task.answer.source)) for task in drawn.values()]
     answers = [one for one in answers if one[0] in drawn]
-    results = run_answers(lab, [(function, code) for function, _, _, code in answers])
+    results = lab.run_answers([(function, code) for function, _, _, code in answers], start=KEY_IN_REACH)
     outcomes = [(*answer[:3], result) for answer, result in zip(answers, results, strict=True)]
     lost = [
         (function, name, result.error)
@@ -133,6 +125,6 @@ def test_an_answer_fitted_to_the_public_tests(make_lab):
         f"def has_min_words(title, min_words=3):\n    "
         f'return unicodedata.normalize("NFC", title) in {known!r} and _right(title, min_words)'
     )
-    (passed,) = run_answers(public, [(function, fitted)])
-    (caught,) = run_answers(make_lab(stage), [(function, fitted)])
+    (passed,) = public.run_answers([(function, fitted)], start=KEY_IN_REACH)
+    (caught,) = make_lab(stage).run_answers([(function, fitted)], start=KEY_IN_REACH)
     assert (passed.is_lost, caught.is_lost) == (False, True)

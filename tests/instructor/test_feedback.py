@@ -57,6 +57,18 @@ def test_in_spanish(course):
     assert feedback.ENGLISH.keys() == feedback.SPANISH.keys()
 
 
+def test_reasons_and_damage_in_spanish(course, result):
+    """What a test of the lab says stays as it is; the rest of the page is Spanish."""
+    late = Task("double-tests", "Task 1 · double", 0.0, 4.0, "not run", "the kernel died: it crashed (SIGSEGV)")
+    damage = ("Cell 3 (test cell double-tests) was changed: the original was put back.",)
+    fields = vars(result) | {"tasks": (late, *result.tasks[1:]), "damage": damage, "reason": late.message}
+    html = page(course, Result(**fields), standing(course), "es")
+    assert html.count("el kernel se detuvo: falló (SIGSEGV)") == 2
+    assert "La celda 3 (celda de prueba double-tests) se modificó: se restauró la original." in html
+    assert "kernel died" not in html and "was changed" not in html
+    assert "Got 4, expected 2." in html
+
+
 def test_before_the_answers_are_read(course, result):
     waiting = next(one for one in standings(course) if one.is_graded)
     cells = tuple(

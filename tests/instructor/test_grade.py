@@ -113,6 +113,7 @@ def test_a_lost_gradebook_is_filled_again(folder):
     assert scores(folder) == {"Ana": 10}
 
 
+@pytest.mark.slow
 def test_killed_in_the_middle(folder):
     """kill -9: what was done is kept, what was not is done, and no process is left."""
     found = [hand_in(folder, f"student{number}", RIGHT) for number in range(8)]
@@ -142,16 +143,19 @@ def test_killed_in_the_middle(folder):
 
 
 def test_faults(folder):
-    """A process that is killed, a full disk: once costs nothing. Each time: a reason, and no score where nobody is to blame."""
-    names = ["killed-a", "full-a", "killed-always", "full-always", "well"]
+    """A process that is killed, a full disk, no kernel: once costs nothing. Each time: a reason, and no score where nobody is to blame."""
+    names = ["killed-a", "full-a", "none-a", "killed-always", "full-always", "none-always", "well"]
     graded = run(folder, [hand_in(folder, name, RIGHT) for name in names], faulty)
-    assert scores(folder) == {"killed-a": 10, "full-a": 10, "well": 10, "killed-always": 0}
+    assert scores(folder) == {"killed-a": 10, "full-a": 10, "none-a": 10, "well": 10, "killed-always": 0}
     reasons = {one.student: one.reason for one in graded.results}
     assert reasons.pop("killed-always").startswith("Grading it was tried 3 times")
     assert set(reasons.values()) == {""}
-    assert graded.ungraded == {("full-always", STAGE, "lab"): "the disk is full"}
+    assert graded.ungraded == {
+        ("full-always", STAGE, "lab"): "the disk is full",
+        ("none-always", STAGE, "lab"): "The kernel did not start: it died, or did not answer in time",
+    }
     assert run(folder, handed(folder), quick).ungraded == {}
-    assert scores(folder)["full-always"] == 10
+    assert scores(folder)["full-always"] == scores(folder)["none-always"] == 10
     assert begun(folder).count("well") == 1
 
 

@@ -256,6 +256,7 @@ HOSTILE = {
 }
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", HOSTILE)
 def test_hostile_answers(name):
     """Each ends with a score and a reason, and gets nothing."""
@@ -290,6 +291,7 @@ def test_what_an_answer_prints_stands_in_the_test():
     assert "looking" in "".join(one.get("text", "") for one in executed.cells[-1].outputs)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("answer", "words"),
     [("import os\nos._exit(1)", "died"), ("while True:\n    pass", "more than 2 s")],

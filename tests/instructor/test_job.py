@@ -4,14 +4,17 @@ import json
 import os
 import sys
 from contextlib import nullcontext
+from unittest.mock import AsyncMock
 
 import nbformat
 import pytest
 from small_course import RIGHT, STAGE, WRONG, hand_in, hand_in_bytes
 
+from resumen.errors import CourseError
 from resumen.instructor import job, sandbox
 from resumen.instructor.grade import _job
 from resumen.instructor.gradebook import Course
+from resumen.instructor.hidden import SingleProcessExecute
 from resumen.instructor.job import (
     COLD,
     MODES,
@@ -69,6 +72,7 @@ def points(result):
     return [task.points for task in result.tasks]
 
 
+@pytest.mark.slow
 def test_whatever_an_answer_does(result):
     """In one kernel, where it can do most."""
     assert points(result("right", ANSWERS["right"])) == [4, 6, 0]
@@ -113,6 +117,7 @@ def test_partial_credit(result):
     assert (points(one), one.tasks[0].outcome, one.tasks[0].name) == ([1.0], "partly", "1 · Which letters?")
 
 
+@pytest.mark.slow
 def test_an_accident_gets_a_second_try(course, monkeypatch, tmp_path):
     """A kernel that is killed from outside, once, costs nothing."""
     mark = tmp_path / "killed"
@@ -123,6 +128,7 @@ def test_an_accident_gets_a_second_try(course, monkeypatch, tmp_path):
     assert (points(done), done.reason) == ([4, 6, 0], "")
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(bool(sandbox.available()), reason="no sandbox here")
 @pytest.mark.parametrize("mode", SANDBOXED)
 @pytest.mark.parametrize(
@@ -147,6 +153,16 @@ def test_only_an_accident_does(course, monkeypatch, mode, why, code, runs, reaso
     assert reason in done.reason
     assert done.tasks[0].points == 0
     assert len(started) == runs
+
+
+def test_no_kernel_is_no_score(course, monkeypatch):
+    """Nothing of the student's has run: nobody shall read 0."""
+    monkeypatch.setattr(job, "_preprocessor", lambda *_: SingleProcessExecute())
+    monkeypatch.setattr(SingleProcessExecute, "_run_cells", AsyncMock(side_effect=CourseError("No kernel started.")))
+    one = _job(course, hand_in(course.root, "early", RIGHT), COLD)
+    with pytest.raises(CourseError, match="No kernel started"):
+        run_job(one)
+    assert not one.path.exists()
 
 
 def test_half_a_character_in_an_output(course):

@@ -7,6 +7,7 @@ import time
 import mangled
 import nbformat
 import pytest
+from test_spanish import assert_spanish
 
 from resumen.check.cells import plain
 from resumen.errors import CourseError
@@ -74,6 +75,7 @@ def test_answers_count_whatever_happened(mangle, source, released, student, answ
     assert bool(sentences) == (mangle in mangled.MENDED), sentences
     for sentence in sentences:
         assert "\n" not in sentence and sentence.endswith(".") and "--repair" not in sentence
+        assert_spanish(sentence)
 
 
 @pytest.mark.parametrize("data", mangled.REFUSED, ids=lambda data: mangled.REFUSED[data])
@@ -82,6 +84,7 @@ def test_refusals_say_why(data, source):
         rebuild(source, data)
     assert mangled.REFUSED[data] in str(caught.value)
     assert "\n" not in str(caught.value)
+    assert_spanish(str(caught.value))
 
 
 def test_whatever_is_in_the_file(source, student):
@@ -98,6 +101,8 @@ def test_whatever_is_in_the_file(source, student):
             nbformat.validate(notebook)
             assert [cell.id for cell in notebook.cells if cell.id in originals] == originals
         assert not any("\n" in sentence for sentence in sentences)
+        for sentence in sentences:
+            assert_spanish(sentence)
     assert refusals < 25
 
 

@@ -353,6 +353,7 @@ class TestFaults:
             release(course)
 
 
+@pytest.mark.slow
 class TestScores:
     """Through nbgrader itself: the gradebook that `release` filled, its autograder, a kernel for each submission."""
 

@@ -61,6 +61,7 @@ def one(arguments, tmp_path):
     return json.loads((tmp_path / "one.json").read_text(encoding="utf-8"))
 
 
+@pytest.mark.slow
 def test_one_process_scores_what_the_model_writes(one, trained):
     """Against a Summarizer and the scores of its texts: no loader, no Accelerate."""
     tokenizer, model = load_checkpoint(trained)

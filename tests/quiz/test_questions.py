@@ -29,6 +29,7 @@ def quiz(lesson):
     return QUIZZES[lesson]
 
 
+@pytest.mark.slow
 def test_no_faults(lesson):
     """Of the whole file; the keys are computed here too, once more and together."""
     assert faults(ROOT / "quizzes" / f"{lesson}.yaml") == []

@@ -124,6 +124,7 @@ def trainer(tmp_path, model, tokenized, tokenizer):
     return build_trainer(model, make_training_arguments(str(tmp_path), 2, 1e-3, 4, 12), tokenized, tokenizer)
 
 
+@pytest.mark.slow
 def test_build_trainer(trainer, model, tokenized, tokenizer):
     assert trainer.model is model
     assert isinstance(trainer.data_collator, DataCollatorForSeq2Seq)

@@ -76,9 +76,13 @@ def examine(path: Path, labs: Path = LABS) -> Examined:
         labs: the released ones, as `<stage>.ipynb` or `<stage>/lab.ipynb`.
 
     Raises:
-        CourseError: if it is no notebook, or of no stage, or another one than it says.
+        CourseError: if it is no notebook, a quiz, or of no stage, or another one than it says.
     """
     cells, faults = read(path)
+    if any(re.search(r"^from resumen\.quiz\b", cell.source, re.M) for cell in cells):
+        raise CourseError(
+            f"{path} is a quiz, not a lab: its own cells check your answers, and what is damaged is mended when it is graded."
+        )
     released = released_lab(find_stage(path, cells, labs), labs)
     mended, more = mend(released, cells)
     return Examined(released, mended, [*faults, *more])

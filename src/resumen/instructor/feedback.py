@@ -1,7 +1,7 @@
 """`resumen feedback`: a page for each notebook that its student can read, in English or Spanish, without the hidden tests."""
 
 import re
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from importlib.resources import files
 from pathlib import Path
 
@@ -22,6 +22,7 @@ from resumen.instructor.job import (
     write_whole,
 )
 from resumen.instructor.release import REGION
+from resumen.instructor.spanish import in_spanish, message_in_spanish
 from resumen.notebooks import is_answer, is_test, read_notebook
 
 READ = "read"
@@ -85,7 +86,7 @@ def write_feedback(course: Course, stages: list[str] | None = None, language: st
     Args:
         course: the instructor's folder.
         stages: the assignments; by default all.
-        language: `en` or `es`: of the page. What a test says, it says in its own language.
+        language: `en` or `es`: of the page. What a test of the lab says, it says in its own language.
 
     Raises:
         CourseError: if there is no such stage or language, or nothing was graded.
@@ -112,7 +113,11 @@ def page(course: Course, result: Result, standing: Standing, language: str = "en
     words = WORDS[language]
     secrets = _secrets(course, result)
     cells = {cell.name: cell for cell in standing.cells}
-    rows = [_row(task, cells.get(task.id), words, secrets) for task in result.tasks]
+    say, say_of_a_test = (in_spanish, message_in_spanish) if language == "es" else (str, str)
+    messages = [_without(secrets, task.message, words, say_of_a_test) for task in result.tasks]
+    rows = [
+        _row(task, cells.get(task.id), message, words) for task, message in zip(result.tasks, messages, strict=True)
+    ]
     template = jinja2.Environment(autoescape=True, trim_blocks=True, lstrip_blocks=True).from_string(
         files("resumen").joinpath("instructor", "feedback.html").read_text(encoding="utf-8")
     )
@@ -127,12 +132,12 @@ def page(course: Course, result: Result, standing: Standing, language: str = "en
         is_whole=standing.score is not None,
         rows=rows,
         answers=list(_answers(result)),
-        damage=[_without(secrets, sentence, words) for sentence in result.damage],
-        reason=_without(secrets, result.reason, words),
+        damage=[_without(secrets, sentence, words, say) for sentence in result.damage],
+        reason=_without(secrets, result.reason, words, say),
     )
 
 
-def _row(task: Task, cell: Points | None, words: dict[str, str], secrets: set[str]) -> dict:
+def _row(task: Task, cell: Points | None, message: str, words: dict[str, str]) -> dict:
     """Return what a row of the table shows: the gradebook's points, which a person may have changed, and the test's message."""
     score = task.points if cell is None else cell.score
     outcome = task.outcome
@@ -146,7 +151,7 @@ def _row(task: Task, cell: Points | None, words: dict[str, str], secrets: set[st
         "most": task.most,
         "outcome": words[outcome],
         "kind": outcome.replace(" ", "-"),
-        "message": _without(secrets, task.message, words) or (words["hidden"] if outcome == WRONG else ""),
+        "message": message or (words["hidden"] if outcome == WRONG else ""),
         "comment": cell.comment if cell else "",
     }
 
@@ -168,8 +173,11 @@ def _secrets(course: Course, result: Result) -> set[str]:
     return {line for line in secrets if len(line) >= LEAST_LINE}
 
 
-def _without(secrets: set[str], text: str, words: dict[str, str]) -> str:
-    """Return a message, or in its place a sentence if it tells a line of a hidden test: an answer can read what tests it, and say it."""
+def _without(secrets: set[str], text: str, words: dict[str, str], say: Callable[[str], str]) -> str:
+    """Return what `say` makes of a message, or in its place a sentence if it tells a line of a hidden test.
+
+    An answer can read what tests it, and say it.
+    """
     squeezed = re.sub(r"\s+", " ", text)
     told = any(re.sub(r"\s+", " ", line) in squeezed for line in secrets)
-    return words["hidden"] if told else text
+    return words["hidden"] if told else say(text)

@@ -36,6 +36,7 @@ from nbgrader.preprocessors import NbGraderPreprocessor
 from traitlets import Bool, Float, Instance, Integer, Unicode
 from traitlets.config import Config
 
+from resumen.errors import CourseError
 from resumen.instructor.forkserver import ACCIDENTS
 from resumen.instructor.plan import LEFT_OUT, Plan, left_out
 from resumen.notebooks import is_test
@@ -97,7 +98,7 @@ class _Kernel(NotebookClient):
             except Empty:
                 if not await self.km.is_alive() or time.monotonic() > deadline:
                     why = self.why()
-                    raise RuntimeError(
+                    raise CourseError(
                         f"The kernel did not start: {why or 'it died, or did not answer in time'}."
                     ) from None
 

@@ -150,6 +150,7 @@ def run_job(job: Job) -> None:
     """Rebuild a submission, run it and write the result. Whatever the student's file does, there is one.
 
     Raises:
+        CourseError: if no kernel starts: nothing of the student's has run by then.
         OSError: if the result cannot be written, or a file cannot be read.
     """
     began = time.monotonic()
@@ -158,10 +159,11 @@ def run_job(job: Job) -> None:
     damage: list[str] = []
     try:
         notebook, damage = rebuild(source, submitted)
-        notebook, reason = _executed(notebook, job, source)
     except CourseError as error:
         notebook, reason = refused(source, str(error)), str(error)
         stop(notebook, reason)
+    else:
+        notebook, reason = _executed(notebook, job, source)
     write_result(job, finished(job, notebook, reason, damage, time.monotonic() - began))
 
 

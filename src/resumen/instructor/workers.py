@@ -44,6 +44,8 @@ def failure_of(error: Exception) -> Failure:
         return Failure("the disk is full")
     if isinstance(error, OSError):
         return Failure(f"{error.filename or 'a file'} cannot be read or written: {error.strerror or error}")
+    if isinstance(error, CourseError):
+        return Failure(str(error).rstrip("."))
     return Failure(f"{type(error).__name__}: {first_sentence(str(error))}")
 
 

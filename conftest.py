@@ -1,4 +1,4 @@
-"""What every tier needs: no network, a cache of its own, and the repository's lectures."""
+"""What every tier needs: no network, a cache of its own, the repository's lectures, and how its notebooks run under nbval."""
 
 import os
 import re
@@ -18,6 +18,9 @@ for name in ("RESUMEN_PROFILE", "RESUMEN_DATA"):
 from resumen.errors import CourseError  # noqa: E402
 from resumen.setup import LESSONS, STAGES, lecture_path  # noqa: E402
 
+collect_ignore_glob = ["solutions/*/hand-in/*"]
+"""The worked hand-ins take minutes, and are run when they are made: tests/README.md."""
+
 
 def pytest_configure(config):
     """Let nbval fork its kernels from one warm server, where that is possible: each notebook then has its libraries loaded."""
@@ -32,6 +35,17 @@ def pytest_configure(config):
         config.option.nbval_current_env, config.option.nbval_kernel_name = False, WARM
 
 
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_setup(item):
+    """Run a lab, a quiz or a project in an empty folder, as students and graders do; a project in its quick form."""
+    outcome = yield
+    if getattr(item, "cell_num", None) == 0 and "stages" not in item.path.parts:
+        folder = tempfile.mkdtemp(dir=_cache.name)
+        place = f"__import__('os').chdir({folder!r}); __import__('os').environ['RESUMEN_QUICK'] = '1'"
+        item.parent.kernel.kc.execute(place, silent=True)
+    return outcome
+
+
 def pytest_collection_modifyitems(items):
     """Let files with slow tests go first: at the end of a run in two processes, neither then waits long for the other."""
     slow = {item.path for item in items if item.get_closest_marker("slow")}
@@ -41,7 +55,7 @@ def pytest_collection_modifyitems(items):
 @pytest.fixture(scope="session")
 def root() -> Path:
     """The repository."""
-    return Path(__file__).parents[1]
+    return Path(__file__).parent
 
 
 @pytest.fixture(params=STAGES)
