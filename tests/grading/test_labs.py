@@ -203,7 +203,9 @@ def test_no_score_depends_on_a_story(lab, stage):
     """Grading leaves these cells out, and so does `Lab.run_answers`: a mixture of answers ends the same with and without them."""
     answers, states = lab.mixture({one["function"]: one["code"] for one in listed(stage) if one["loses"]})
     lost = {function for function, state in states.items() if state != RIGHT}
-    assert lab.lost(lab.run(answers)) == lab.lost(lab.run(answers, stories=False)) == lost
+    ran = lab.run(answers)
+    assert lab.lost(ran) == lab.lost(lab.run(answers, stories=False)) == lost
+    assert lab.outcome_faults(states, *ran) == []
 
 
 # Answers, one by one --------------------------------------------------------------------------------------------------

@@ -22,6 +22,11 @@ FONTS = "Arial, Helvetica, 'DejaVu Sans', sans-serif"
 NARROW, WIDE = frozenset("ijltfrI .,:;'!()/-"), frozenset("mwMW<>@=")
 
 
+def number(value: float) -> str:
+    """Return a number with one decimal, or with none if that is 0."""
+    return f"{value:.1f}".removesuffix(".0")
+
+
 def width_of(words: str, size: float = 11) -> float:
     """Return an estimate, rather too large than too small, of the width of a line of text."""
     return size * sum(0.4 if letter in NARROW else 0.92 if letter in WIDE else 0.66 for letter in words)
@@ -55,7 +60,7 @@ class Drawing:
     def _add(self, tag: str, **attributes: float | str) -> ET.Element:
         """Add an element: numbers with one decimal, `_` in a name as `-`."""
         values = {
-            name.replace("_", "-"): value if isinstance(value, str) else f"{value:.1f}".removesuffix(".0")
+            name.replace("_", "-"): value if isinstance(value, str) else number(value)
             for name, value in attributes.items()
         }
         return ET.SubElement(self.root, tag, values)
@@ -81,7 +86,7 @@ class Drawing:
 
     def line(self, *points: tuple[float, float], arrow=True, hot=False, dashed=False, width=1.5) -> None:
         """Draw a line through points, with a tip at its end."""
-        path = "M" + " ".join(f"{x:.1f} {y:.1f}".replace(".0", "") for x, y in points)
+        path = "M" + " ".join(f"{number(x)} {number(y)}" for x, y in points)
         options = {"marker_end": f"url(#{'hot' if hot else 'tip'})"} if arrow else {}
         options |= {"stroke_dasharray": "4 3"} if dashed else {}
         self._add(
