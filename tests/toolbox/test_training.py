@@ -156,7 +156,8 @@ def test_the_lecture_shows_the_arguments_of_the_course(root, tmp_path):
     shown = [cell.source for cell in cells if cell.cell_type == "code" and LECTURE_SETTINGS.search(cell.source)]
     names = {"profile": TINY, "torch": torch}
     exec("\n".join(shown), names)
-    ours = course_arguments(str(tmp_path), TINY).to_dict()
+    # The lecture shows a progress bar; without a word on it, the default follows the log level of this process.
+    ours = course_arguments(str(tmp_path), TINY, disable_tqdm=False).to_dict()
     theirs = names["arguments"].to_dict() | {"output_dir": str(tmp_path)}
     assert {name: value for name, value in theirs.items() if value != ours[name]} == {}
     (trainer,) = [cell.source for cell in cells if cell.source.startswith("trainer = Seq2SeqTrainer(\n")]
