@@ -10,13 +10,12 @@ from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
+from resumen import __version__
 from resumen.errors import CourseError
 from resumen.files import PROJECT, read_text
 from resumen.setup import LESSONS, lecture_path
 
-app = typer.Typer(
-    help="Resumen: a course on bilingual review summarization.", no_args_is_help=True, add_completion=False
-)
+app = typer.Typer(no_args_is_help=True, add_completion=False)
 quiz = typer.Typer(help="Check and build the quizzes (for instructors and contributors).", no_args_is_help=True)
 app.add_typer(quiz, name="quiz")
 instructor = typer.Typer(help="Grade a class with a course folder of your own.", no_args_is_help=True)
@@ -54,6 +53,21 @@ def _complain(message: str) -> None:
     errors.print(f"[bold red]resumen:[/] {escape(message)}", highlight=False, soft_wrap=True)
 
 
+def _print_version(wanted: bool) -> None:
+    if wanted:
+        console.print(f"resumen {__version__}", highlight=False)
+        raise typer.Exit()
+
+
+@app.callback()
+def options(
+    version: Annotated[
+        bool, typer.Option("--version", callback=_print_version, is_eager=True, help="Print the version and exit.")
+    ] = False,
+) -> None:
+    """Resumen: a course on bilingual review summarization."""
+
+
 @app.command()
 def doctor() -> None:
     """Show versions, profile, device, sandbox, and what is missing."""
@@ -85,11 +99,21 @@ def course(
 @app.command()
 def notebooks(
     stages: Annotated[list[str] | None, typer.Argument(help="Stages to run, or primer; by default all.")] = None,
+    badges: Annotated[
+        bool,
+        typer.Option("--badges", help="Execute nothing: write the address in pyproject.toml wherever it is repeated."),
+    ] = False,
     root: Annotated[Path, typer.Option(help="The repository.")] = Path("."),
 ) -> None:
     """Execute the lectures in place and normalise them (for contributors)."""
     from resumen.notebooks import normalize, run_notebook, write_notebook
 
+    if badges:
+        from resumen.address import write_address
+
+        for path in write_address(root):
+            console.print(str(path), markup=False, highlight=False, soft_wrap=True)
+        return
     for stage in stages or LESSONS:
         path = lecture_path(root, stage)
         console.print(f"{path} …", markup=False)

@@ -5,7 +5,6 @@ import functools
 import inspect
 import os
 import re
-from importlib.metadata import version
 from pathlib import Path
 
 import nbformat
@@ -149,22 +148,6 @@ def test_points(lab):
 def test_first_code_cell_is_that_of_the_lectures(lab, stage):
     lecture = nbformat.read(ROOT / "stages" / stage / "lecture.ipynb", as_version=4)
     assert lab.code[0].source == next(cell.source for cell in lecture.cells if cell.cell_type == "code")
-
-
-@pytest.mark.parametrize("path", ["stages/{}/lecture.ipynb", "labs/{}/lab.ipynb"], ids=["lecture", "lab"])
-def test_opens_in_colab(stage, path):
-    """The badge leads to this notebook, and the first code cell installs the package where it is missing."""
-    path, release = path.format(stage), f"v{version('resumen')}"
-    notebook = nbformat.read(ROOT / path, as_version=4)
-    code = next(cell.source for cell in notebook.cells if cell.cell_type == "code")
-    address = f"https://colab.research.google.com/github/resumen-course/resumen/blob/{release}/{path}"
-    badges = [cell.source for cell in notebook.cells if "assets/colab-badge.svg" in cell.source]
-    assert len(badges) == 1
-    assert f"[![Open in Colab](https://colab.research.google.com/assets/colab-badge.svg)]({address})" in badges[0]
-    assert re.search(
-        rf"^ +%pip install .*github\.com/resumen-course/resumen@{re.escape(release)}\"$", code, flags=re.MULTILINE
-    )
-    assert code.startswith("try:\n    import resumen\nexcept ImportError:")
 
 
 def test_answer_cells(lab):

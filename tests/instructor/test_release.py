@@ -12,6 +12,7 @@ from traitlets.config import PyFileConfigLoader
 from typer.testing import CliRunner
 
 from resumen import cli
+from resumen.address import read_address
 from resumen.errors import CourseError
 from resumen.instructor.release import all_but, leaks, release
 from resumen.notebooks import run_notebook, write_notebook
@@ -72,7 +73,9 @@ def quiz(stage=STAGE):
             **common,
         ),
     )
-    return graded_notebook(Quiz(stage, {"en": "Quiz", "es": "Cuestionario"}, questions))
+    return graded_notebook(
+        Quiz(stage, {"en": "Quiz", "es": "Cuestionario"}, questions), read_address(Path(__file__).parents[2])
+    )
 
 
 def read(path):

@@ -11,11 +11,12 @@ import pytest
 from nbformat.v4 import new_output
 from nbgrader.utils import determine_grade
 
+from resumen.address import read_address
 from resumen.errors import CourseError
 from resumen.quiz import load_quiz
 from resumen.quiz.answers import a_number, near, one_letter, share, some_letters
 from resumen.quiz.exports import select
-from resumen.quiz.graded import FIRST_CELL, LETTERS, answer_name, graded_notebook, right_letters
+from resumen.quiz.graded import LETTERS, answer_name, graded_notebook, right_letters
 
 load = functools.cache(load_quiz)
 
@@ -27,8 +28,8 @@ def quiz(root, stage):
 
 
 @pytest.fixture
-def notebook(quiz):
-    return graded_notebook(quiz)
+def notebook(root, quiz):
+    return graded_notebook(quiz, read_address(root))
 
 
 def run(source, namespace):
@@ -156,11 +157,11 @@ def test_wrong_answer_is_told_why(quiz, notebook):
                 assert part in cell.outputs[0].evalue
 
 
-def test_notebook(quiz, notebook, lecture):
+def test_notebook(root, quiz, notebook, lecture):
     nbformat.validate(notebook)
-    assert nbformat.writes(notebook) == nbformat.writes(graded_notebook(quiz))
+    assert nbformat.writes(notebook) == nbformat.writes(graded_notebook(quiz, read_address(root)))
     code = [cell for cell in notebook.cells if cell.cell_type == "code"]
-    assert code[0].source == next(cell.source for cell in lecture.cells if cell.cell_type == "code") == FIRST_CELL
+    assert code[0].source == next(cell.source for cell in lecture.cells if cell.cell_type == "code")
     ids = [cell.id for cell in notebook.cells] + [cell.metadata.nbgrader.grade_id for cell in code[1:]]
     assert len(set(ids[: len(notebook.cells)])) == len(notebook.cells)
     assert len(set(ids[len(notebook.cells) :])) == len(code) - 1
@@ -196,9 +197,9 @@ def test_released_notebook_has_no_key(root, quiz):
         assert [question.id for question in quiz.questions if question.id in text] == []
 
 
-def test_quiz_without_graded_questions(quiz):
+def test_quiz_without_graded_questions(root, quiz):
     with pytest.raises(CourseError, match=r"pool: graded"):
-        graded_notebook(type(quiz)(quiz.stage, quiz.title, ()))
+        graded_notebook(type(quiz)(quiz.stage, quiz.title, ()), read_address(root))
 
 
 @pytest.mark.parametrize(

@@ -59,8 +59,8 @@ def test_ids_are_unique_in_the_course():
 def test_generated_files_are_in_step(lesson, tmp_path):
     """`resumen quiz build` writes what is committed, byte for byte."""
     (tmp_path / "quizzes").mkdir()
-    name = f"quizzes/{lesson}.yaml"
-    (tmp_path / name).write_bytes((ROOT / name).read_bytes())
+    for name in (f"quizzes/{lesson}.yaml", "pyproject.toml"):
+        (tmp_path / name).write_bytes((ROOT / name).read_bytes())
     for path in build(tmp_path, [lesson]):
         relative = path.relative_to(tmp_path)
         assert (ROOT / relative).is_file(), f"{relative} is missing: run `resumen quiz build`"

@@ -1,18 +1,23 @@
 """The self-check as HTML: what a screen reader finds, and what must not be in it. What it does is in tests/accessibility."""
 
 import re
+import shutil
 from dataclasses import replace
+from pathlib import Path
 
 import nbformat
 import pytest
 from bs4 import BeautifulSoup
 
+from resumen.address import read_address
 from resumen.errors import CourseError
 from resumen.notebooks import normalize
 from resumen.quiz import SELF_CHECKS, load_quiz, show_quiz
 from resumen.quiz.notebooks import build, self_check_notebook
 from resumen.quiz.render import DARK, LIGHT, plain_text, render
 from resumen.setup import STAGES
+
+ADDRESS = read_address(Path(__file__).parents[2])
 
 
 @pytest.fixture
@@ -122,7 +127,9 @@ def test_no_trace_of_a_graded_question(root, stage):
 def test_the_same_quiz_gives_the_same_text(sample):
     assert render(sample) == render(sample)
     assert plain_text(sample) == plain_text(sample)
-    assert nbformat.writes(self_check_notebook(sample)) == nbformat.writes(self_check_notebook(sample))
+    assert nbformat.writes(self_check_notebook(sample, ADDRESS)) == nbformat.writes(
+        self_check_notebook(sample, ADDRESS)
+    )
 
 
 def test_plain_text(sample):
@@ -135,7 +142,7 @@ def test_plain_text(sample):
 
 class TestNotebook:
     def test_it_is_normalised_and_strict(self, sample):
-        notebook = self_check_notebook(sample)
+        notebook = self_check_notebook(sample, ADDRESS)
         nbformat.validate(notebook)
         assert notebook == normalize(nbformat.from_dict(notebook))
         assert [cell.id for cell in notebook.cells] == ["quiz-stage1-title", "quiz-stage1-import", "quiz-stage1-show"]
@@ -145,7 +152,7 @@ class TestNotebook:
 
     def test_it_begins_as_the_lectures_do(self, root, sample, lecture):
         first = next(cell.source for cell in lecture.cells if cell.cell_type == "code")
-        assert self_check_notebook(sample).cells[1].source == first
+        assert self_check_notebook(sample, ADDRESS).cells[1].source == first
 
     def test_the_cell_shows_what_is_committed(self, root, lesson, monkeypatch):
         shown = []
@@ -155,12 +162,14 @@ class TestNotebook:
         show_quiz(lesson)
         assert shown == [(dict(notebook.cells[-1].outputs[0].data), True)]
 
-    def test_a_second_build_changes_nothing(self, write, sound, tmp_path):
+    def test_a_second_build_changes_nothing(self, root, write, sound, tmp_path):
         write(sound)
+        shutil.copy(root / "pyproject.toml", tmp_path)
         before = {path: path.read_bytes() for path in build(tmp_path, ["stage1_corpus"])}
         assert {path: path.read_bytes() for path in build(tmp_path, ["stage1_corpus"])} == before
 
-    def test_a_missing_quiz(self, tmp_path):
+    def test_a_missing_quiz(self, root, tmp_path):
+        shutil.copy(root / "pyproject.toml", tmp_path)
         with pytest.raises(CourseError, match="cannot be read: No such file"):
             build(tmp_path, ["stage1_corpus"])
 

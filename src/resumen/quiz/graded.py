@@ -9,21 +9,12 @@ from textwrap import indent
 import nbformat
 from nbformat.v4 import new_code_cell, new_markdown_cell, new_notebook
 
-from resumen import __version__
+from resumen.address import Address
 from resumen.errors import CourseError
 from resumen.files import QUIZ
 from resumen.quiz import Question, Quiz
 
 LETTERS = "ABCDE"
-
-FIRST_CELL = f"""\
-try:
-    import resumen
-except ImportError:  # on Colab
-    %pip install --quiet "resumen[notebooks] @ git+https://github.com/resumen-course/resumen@v{__version__}"
-    import resumen"""
-"""The first code cell of every notebook of the course."""
-
 
 INTRODUCTION = """\
 # {en} · {es}
@@ -54,7 +45,7 @@ ANSWERS = {
 """For each type: what stands in the answer cell before the answer, and its comment."""
 
 
-def graded_notebook(quiz: Quiz) -> nbformat.NotebookNode:
+def graded_notebook(quiz: Quiz, address: Address) -> nbformat.NotebookNode:
     """Return the nbgrader source of a stage's graded quiz, the same for the same quiz, cell ids included.
 
     Raises:
@@ -65,11 +56,11 @@ def graded_notebook(quiz: Quiz) -> nbformat.NotebookNode:
         raise CourseError(f"The quiz of {quiz.stage} has no question with `pool: graded`.")
     introduction = INTRODUCTION.format(
         **quiz.title,
-        badge=colab_badge(f"labs/{quiz.stage}/{QUIZ}"),
+        badge=address.badge(f"labs/{quiz.stage}/{QUIZ}"),
         questions=len(questions),
         points=sum(question.points for question in questions),
     )
-    cells = [new_markdown_cell(introduction, id="introduction"), new_code_cell(FIRST_CELL, id="first")]
+    cells = [new_markdown_cell(introduction, id="introduction"), new_code_cell(address.first_cell, id="first")]
     for number, question in enumerate(questions, start=1):
         cells += [
             new_markdown_cell(_question(number, question), id=f"{question.id}-question"),
@@ -81,13 +72,6 @@ def graded_notebook(quiz: Quiz) -> nbformat.NotebookNode:
         "language_info": {"name": "python"},
     }
     return new_notebook(cells=cells, metadata=metadata)
-
-
-def colab_badge(path: str) -> str:
-    """Return the Markdown of the button that opens a notebook of the repository on Colab."""
-    colab = "https://colab.research.google.com"
-    notebook = f"{colab}/github/resumen-course/resumen/blob/v{__version__}/{path}"
-    return f"[![Open in Colab]({colab}/assets/colab-badge.svg)]({notebook})"
 
 
 def right_letters(question: Question) -> str:

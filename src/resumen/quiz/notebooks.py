@@ -8,10 +8,11 @@ import nbformat
 import yaml
 from nbformat.v4 import new_code_cell, new_markdown_cell, new_notebook, new_output
 
+from resumen.address import Address, read_address
 from resumen.files import QUIZ
 from resumen.notebooks import normalize, write_notebook
 from resumen.quiz import Quiz, load_quiz
-from resumen.quiz.graded import FIRST_CELL, colab_badge, graded_notebook
+from resumen.quiz.graded import graded_notebook
 from resumen.quiz.render import plain_text, render
 from resumen.setup import PRIMER
 
@@ -24,15 +25,16 @@ Run both cells, answer, and choose *Check*: you get the reason for what you chos
 Ejecuta las dos celdas, responde y pulsa *Comprobar*: verás el motivo de lo que elegiste y, al final, una puntuación que solo ves tú."""
 
 
-def self_check_notebook(quiz: Quiz) -> nbformat.NotebookNode:
+def self_check_notebook(quiz: Quiz, address: Address) -> nbformat.NotebookNode:
     """Return the notebook of a stage's self-check, executed and normalised. The same quiz gives the same notebook."""
     shown = {"text/html": render(quiz), "text/plain": plain_text(quiz)}
     name = f"quiz-{quiz.stage.split('_')[0]}"
     cells = [
         new_markdown_cell(
-            INTRODUCTION.format(title=quiz.title, badge=colab_badge(f"quizzes/{quiz.stage}.ipynb")), id=f"{name}-title"
+            INTRODUCTION.format(title=quiz.title, badge=address.badge(f"quizzes/{quiz.stage}.ipynb")),
+            id=f"{name}-title",
         ),
-        new_code_cell(FIRST_CELL, id=f"{name}-import"),
+        new_code_cell(address.first_cell, id=f"{name}-import"),
         new_code_cell(
             f'from resumen.quiz import show_quiz\n\nshow_quiz("{quiz.stage}")',
             id=f"{name}-show",
@@ -51,7 +53,7 @@ def build(root: Path, stages: Iterable[str]) -> list[Path]:
     """
     # A notebook on Colab has the package and nothing else of the repository. So the package carries the questions of the
     # self-check, without the graded ones, and the notebook computes its output from them: nbval then tests the renderer too.
-    written = []
+    address, written = read_address(root), []
     for stage in stages:
         source = root / "quizzes" / f"{stage}.yaml"
         quiz = load_quiz(source)
@@ -65,10 +67,10 @@ def build(root: Path, stages: Iterable[str]) -> list[Path]:
             encoding="utf-8",
         )
         notebook = root / "quizzes" / f"{stage}.ipynb"
-        write_notebook(self_check_notebook(quiz), notebook)
+        write_notebook(self_check_notebook(quiz, address), notebook)
         written += [packaged, notebook]
         if stage != PRIMER:
             graded = root / "solutions" / stage / QUIZ
-            write_notebook(graded_notebook(quiz), graded)
+            write_notebook(graded_notebook(quiz, address), graded)
             written.append(graded)
     return written
