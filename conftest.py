@@ -5,6 +5,7 @@ import re
 import sys
 import tempfile
 from contextlib import contextmanager
+from functools import lru_cache
 from pathlib import Path
 
 import pytest
@@ -44,6 +45,50 @@ def pytest_runtest_setup(item):
         place = f"__import__('os').chdir({folder!r}); __import__('os').environ['RESUMEN_QUICK'] = '1'"
         item.parent.kernel.kc.execute(place, silent=True)
     return outcome
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_call(item):
+    """After a cell of a lecture, run the answers to the exercises that follow it, in the lecture's own kernel."""
+    outcome = yield
+    if hasattr(item, "cell_num") and "stages" in item.path.parts:
+        for answer in _answers_after(item.path)[item.cell_num]:
+            printed = _run_answer(item.parent.kernel.kc, answer.code)
+            assert answer.prints is None or printed == answer.prints, (
+                f"an answer prints\n{printed}\nand its text block says\n{answer.prints}\nThe answer:\n{answer.code}"
+            )
+    return outcome
+
+
+@lru_cache(maxsize=2)
+def _answers_after(path: Path) -> list[list]:
+    """Return, for each code cell of a lecture, the answers that stand between it and the next."""
+    from resumen.notebooks import answers_in, read_notebook
+
+    found: list[list] = []
+    for cell in read_notebook(path).cells:
+        if cell.cell_type == "code":
+            found.append([])
+        elif answers := [answer for answer in answers_in(cell.source) if answer.code]:
+            found[-1] += answers
+    return found
+
+
+def _run_answer(client, code: str) -> str:
+    """Run an answer where its lecture has got to, and return what it prints."""
+    from resumen.notebooks import without_traces
+
+    printed, errors = [], []
+
+    def collect(message):
+        if message["msg_type"] == "stream" and message["content"]["name"] == "stdout":
+            printed.append(message["content"]["text"])
+        elif message["msg_type"] == "error":
+            errors.append(f"{message['content']['ename']}: {message['content']['evalue']}")
+
+    client.execute_interactive(without_traces(code), allow_stdin=False, output_hook=collect, timeout=120)
+    assert not errors, f"{errors[0]}, in the answer\n{code}"
+    return "".join(printed)
 
 
 def pytest_collection_modifyitems(items):

@@ -129,3 +129,45 @@ def test_write_notebook(tmp_path, executed):
     with pytest.raises(nbformat.ValidationError):
         write_notebook(executed, tmp_path / "b.ipynb")
     assert not (tmp_path / "b.ipynb").exists()
+
+
+EXERCISE = """> **Try it** Add one.
+
+<details><summary>Answer</summary>
+
+```python
+count = count + 1
+print(count)
+```
+
+```text
+3
+```
+
+One more.
+
+</details>
+<details><summary>Answer</summary>
+
+Not at all.
+
+</details>"""
+
+
+def test_answers_are_found():
+    from resumen.notebooks import answers_in
+
+    assert answers_in(EXERCISE) == [("count = count + 1\nprint(count)\n", "3\n"), ("", None)]
+    assert answers_in("<details><summary>Read on after your guess</summary>\n\nMore.\n\n</details>") == []
+
+
+def test_an_answer_leaves_no_traces(capsys):
+    import random
+
+    from resumen.notebooks import without_traces
+
+    names, state = {"count": 2}, random.getstate()
+    exec(without_traces("import random\ncount = count + 1\nprint(count, random.random() < 1)"), names)
+    assert capsys.readouterr().out == "3 True\n"
+    assert {name for name in names if name != "__builtins__"} == {"count"} and names["count"] == 2
+    assert random.getstate() == state

@@ -16,7 +16,7 @@ import yaml
 from packaging.requirements import Requirement
 from packaging.specifiers import SpecifierSet
 
-from resumen.notebooks import normalize
+from resumen.notebooks import answers_in, normalize
 from resumen.setup import LESSONS, lecture_path, objective_prefix, objectives_path
 
 try:
@@ -203,3 +203,24 @@ def test_every_objective_has_a_section(lesson, lecture):
     taught = {found for line in headings if line.startswith("## ") for found in name.findall(line)}
     assert objectives, "the page names no objective"
     assert objectives == taught
+
+
+WITHOUT_ANSWERS = {
+    "stage1_corpus",
+    "stage2_tokenization",
+    "stage3_rouge_baseline",
+    "stage4_trainer",
+    "stage5_accelerate",
+}
+"""Lectures whose exercises have no answers yet: take a lecture out when it has them."""
+
+
+def test_every_exercise_has_an_answer(lesson, lecture):
+    exercises, answers = 0, []
+    for cell in lecture.cells:
+        if cell.cell_type == "markdown":
+            exercises += len(re.findall(r"^> \*\*Try it", cell.source, flags=re.MULTILINE))
+            answers += answers_in(cell.source)
+    assert [answer.code for answer in answers if len(answer.code.splitlines()) > 12] == []
+    if lesson not in WITHOUT_ANSWERS:
+        assert len(answers) == exercises

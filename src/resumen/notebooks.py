@@ -1,10 +1,12 @@
 """Read, run, normalise and write notebooks: `make course` shows them to readers, `make notebooks` commits their outputs."""
 
 import json
+import re
 import symtable
 from collections.abc import Callable
 from functools import lru_cache
 from pathlib import Path
+from typing import NamedTuple
 
 import nbformat
 from jupyter_client.kernelspec import NoSuchKernel
@@ -146,6 +148,46 @@ def normalize(notebook: nbformat.NotebookNode) -> nbformat.NotebookNode:
                 output.execution_count = number
     notebook.nbformat, notebook.nbformat_minor = 4, 5
     return notebook
+
+
+class Answer(NamedTuple):
+    """An answer to a *Try it*: its code, and what that prints; None where that is not said."""
+
+    code: str
+    prints: str | None
+
+
+def answers_in(markdown: str) -> list[Answer]:
+    """Return the answers that a Markdown cell of a lecture has to unfold; "" is the code of one in words only."""
+    found = []
+    for body in re.findall(r"<details>\s*<summary>Answer</summary>(.*?)</details>", markdown, flags=re.DOTALL):
+        code, prints = (
+            re.search(rf"^```{kind}\n(.*?)^```", body, flags=re.DOTALL | re.MULTILINE) for kind in ("python", "text")
+        )
+        found.append(Answer(code[1] if code else "", prints[1] if prints else None))
+    return found
+
+
+def without_traces(code: str) -> str:
+    """Return code that runs other code in a notebook and leaves neither names nor another state of the random generators."""
+    return f"""\
+def _run(_names):
+    import random as _random, sys as _sys
+    _states = [(_random.setstate, _random.getstate())]
+    if "numpy" in _sys.modules:
+        _states.append((_sys.modules["numpy"].random.set_state, _sys.modules["numpy"].random.get_state()))
+    if "torch" in _sys.modules:
+        _states.append((_sys.modules["torch"].set_rng_state, _sys.modules["torch"].get_rng_state()))
+    try:
+        exec(compile({code!r}, "answer", "exec"), _names)
+    finally:
+        for _restore, _state in _states:
+            _restore(_state)
+
+
+_run(dict(globals()))
+del _run
+"""
 
 
 def _is_progress_bar(output: nbformat.NotebookNode) -> bool:
