@@ -95,6 +95,17 @@ def test_relative_links(path):
     assert missing == []
 
 
+@pytest.mark.parametrize("page", ["README.md", "README.es.md"])
+def test_the_readme_is_short_and_has_the_minutes_of_the_syllabus(page):
+    text = (ROOT / page).read_text(encoding="utf-8")
+    assert len(text.splitlines()) <= 60
+    rows = re.findall(r"^\| .+?\((?:stages/)?(\S+?)\) \|(.+)$", text, flags=re.MULTILINE)
+    syllabus = (ROOT / "stages" / "README.md").read_text(encoding="utf-8")
+    told = re.findall(r"^\| \S+ \| \[[^]]+\]\((\S+?)\) \|(.+)$", syllabus, flags=re.MULTILINE)
+    minutes = {target: re.findall(r"\d+", cells.rsplit("|", 2)[0]) for target, cells in told}
+    assert minutes == {target: re.findall(r"\d+(?= min)", cells) for target, cells in rows if "min" in cells}
+
+
 def test_no_file_is_large():
     assert [str(path) for path in FILES if path.stat().st_size > LARGEST] == []
 

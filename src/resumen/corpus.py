@@ -59,7 +59,7 @@ def load_reviews(language: str, folder: str | Path | None = None) -> DatasetDict
         profile = current_profile()
         if profile.needs_own_corpus:
             raise CourseError(
-                f"The profile {profile.name!r} has no corpus of its own: set RESUMEN_DATA to the folder that holds yours (see README.md)."
+                f"The profile {profile.name!r} has no corpus of its own: set RESUMEN_DATA to the folder that holds yours (see docs/setup.md)."
             )
         folder = EMBEDDED_REVIEWS
     # A shell leaves a ~ alone where it is quoted, and nobody else minds it.
