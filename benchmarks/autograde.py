@@ -25,7 +25,12 @@ from pathlib import Path
 import nbformat
 import psutil
 
-from resumen.instructor import report, sandbox
+from resumen.instructor import forkserver, sandbox
+
+if sys.argv[1:2] == ["--one"] and sys.argv[3] != "cold":
+    forkserver.start()  # before nbgrader is loaded, as `resumen grade` does
+
+from resumen.instructor import report
 from resumen.instructor.collect import find_submissions
 from resumen.instructor.grade import grade
 from resumen.instructor.gradebook import Course, standings

@@ -327,6 +327,10 @@ def grade(
     from resumen.instructor.gradebook import Course
 
     course = Course(root)  # says so if nbgrader is missing, which all that follows needs
+    if sys.platform == "linux" and not cold and not scheduler:
+        from resumen.instructor import forkserver
+
+        forkserver.start()  # it loads torch while this process loads nbgrader, and ends with it
     from resumen.instructor import collect, report
     from resumen.instructor.grade import NoSandbox, choose_mode
     from resumen.instructor.grade import grade as run

@@ -2,6 +2,8 @@
 
 import os
 import shutil
+import sqlite3
+import subprocess
 import sys
 from pathlib import Path
 
@@ -339,16 +341,30 @@ class TestFaults:
                 command(course)
 
     def test_gradebook_that_cannot_be_made(self, course, monkeypatch, tmp_path):
-        """nbgrader calls alembic; half a gradebook would stay and be taken for a whole one."""
+        """Half a gradebook would stay and be taken for a whole one."""
         (course / "var" / "gradebook.db").unlink()
+
+        def broken(*_):
+            raise RuntimeError("no alembic")
+
         with monkeypatch.context() as elsewhere:
-            elsewhere.setattr(sys, "executable", str(tmp_path / "python"))
-            elsewhere.setenv("PATH", str(tmp_path))
-            with pytest.raises(CourseError, match=r"gradebook .*gradebook\.db could not be made: .*alembic"):
+            elsewhere.setattr("alembic.script.ScriptDirectory", broken)
+            with pytest.raises(CourseError, match=r"gradebook .*gradebook\.db could not be made: no alembic"):
                 release(course)
-            assert os.environ["PATH"] == str(tmp_path)
         assert not (course / "var" / "gradebook.db").exists()
         assert release(course) == []
+
+    def test_gradebook_has_the_form_that_nbgrader_gives_it(self, course):
+        (course / "var" / "gradebook.db").unlink()
+        release(course)
+        with sqlite3.connect(course / "var" / "gradebook.db") as database:
+            ((ours,),) = database.execute("SELECT version_num FROM alembic_version")
+        path = os.pathsep.join((str(Path(sys.executable).parent), os.environ["PATH"]))  # it calls the command `alembic`
+        code = "from nbgrader.api import get_alembic_version as version; print(version())"
+        run = subprocess.run(
+            [sys.executable, "-c", code], env=os.environ | {"PATH": path}, capture_output=True, text=True
+        )
+        assert run.stdout.strip() == ours
 
     def test_gradebook_that_cannot_be_read(self, course):
         (course / "var" / "gradebook.db").write_bytes(b"no database" * 100)

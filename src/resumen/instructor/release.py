@@ -1,13 +1,10 @@
 """From solutions to labs and starters: `release` writes what students get, `leaks` says what is wrong with it."""
 
-import os
 import re
 import shutil
 import sqlite3
-import sys
 import tempfile
 from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 
 from resumen.errors import CourseError, first_sentence
@@ -218,16 +215,17 @@ def _fault(log: str, stage: str) -> str:
 
 def open_gradebook(url: str, course: str) -> None:
     """Make the gradebook if there is none. nbgrader does so too, but leaves half a gradebook behind if it fails."""
-    from nbgrader.api import Gradebook
+    from nbgrader import api
 
     path = Path(url.removeprefix("sqlite:///"))
     is_new = not path.exists()
     try:
-        with _beside_python_on_path():
-            Gradebook(url, course).close()
+        # nbgrader would start the command `alembic` for this, which takes seconds, and has to be on the path.
+        api.get_alembic_version = _newest_form
+        api.Gradebook(url, course).close()
         with sqlite3.connect(path) as database:
             database.execute("SELECT version_num FROM alembic_version")
-    except Exception as error:  # alembic is another program, and SQLAlchemy has errors of its own
+    except Exception as error:  # SQLAlchemy and alembic have errors of their own
         if is_new:
             path.unlink(missing_ok=True)
         advice = "" if is_new else " Move it away and run this again: a new one is made."
@@ -236,12 +234,9 @@ def open_gradebook(url: str, course: str) -> None:
         ) from None
 
 
-@contextmanager
-def _beside_python_on_path() -> Iterator[None]:
-    """Let nbgrader find the command `alembic` of this environment, activated or not."""
-    before = os.environ.get("PATH", "")
-    os.environ["PATH"] = os.pathsep.join((str(Path(sys.executable).parent), before))
-    try:
-        yield
-    finally:
-        os.environ["PATH"] = before
+def _newest_form() -> str:
+    """Return the version of the gradebook's tables, as nbgrader's migrations count them."""
+    import nbgrader
+    from alembic.script import ScriptDirectory
+
+    return ScriptDirectory(str(Path(nbgrader.__file__).parent / "alembic")).get_current_head()

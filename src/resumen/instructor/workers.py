@@ -62,14 +62,17 @@ def local(jobs: list[Job], count: int, work: Work = run_job) -> Iterator[tuple[J
     waiting = deque((job, 1) for job in jobs)
     idle: list[_Worker] = []
     busy: dict[Connection, tuple[_Worker, Job, int]] = {}
+    ended: list[tuple[Job, Failure | None]] = []
     try:
-        while waiting or busy:
+        while waiting or busy or ended:
             while waiting and len(busy) < count:
                 job, attempt = waiting.popleft()
                 worker = idle.pop() if idle else _Worker(context, work)
                 worker.begin(job)
                 busy[worker.line] = worker, job, attempt
-            for line in wait(list(busy)):
+            yield from ended  # whoever asked deals with these while the next ones run
+            ended = []
+            for line in wait(list(busy)) if busy else ():
                 worker, job, attempt = busy.pop(line)
                 failure = worker.end()
                 if failure is None or not failure.died:
@@ -77,7 +80,7 @@ def local(jobs: list[Job], count: int, work: Work = run_job) -> Iterator[tuple[J
                 if failure and attempt < TRIES:
                     waiting.append((job, attempt + 1))  # last in the queue: what was in its way may be over by then
                 else:
-                    yield job, failure
+                    ended.append((job, failure))
     finally:
         for worker in (*idle, *(worker for worker, _, _ in busy.values())):
             worker.stop()
