@@ -14,10 +14,12 @@ from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Protocol
+from unittest.mock import patch
 
 import nbformat
 from nbconvert.exporters.exporter import ResourcesDict
-from nbgrader.preprocessors import AssignLatePenalties, SaveAutoGrades
+from nbgrader.api import Gradebook
+from nbgrader.preprocessors import AssignLatePenalties, SaveAutoGrades, latesubmissions, saveautogrades
 from sqlalchemy.exc import SQLAlchemyError
 
 from resumen.errors import CourseError
@@ -142,21 +144,22 @@ def grade(
         # The warm server loads its libraries while the gradebook is made ready.
         with kernels(course, mode) if to_do and not scheduler else nullcontext():
             course.record(sorted({one.assignment for one in kept}))
-            merger, waiting = _Merger(course), {job.names for job in to_do}
-            for job in all_jobs:
-                if job.names not in waiting:
+            with course.gradebook() as gradebook:
+                merger, waiting = _Merger(course, gradebook), {job.names for job in to_do}
+                for job in all_jobs:
+                    if job.names not in waiting:
+                        merger.merge(job)
+                on_progress(done, len(all_jobs))
+                for job, failure in _done(to_do, jobs or _cores(), scheduler, work):
+                    if failure and failure.died:
+                        failure = _give_up(job, f"Grading it was tried {workers.TRIES} times, and {failure.reason}.")
+                    if failure:
+                        graded.ungraded[job.names] = failure.reason
+                        continue
                     merger.merge(job)
-            on_progress(done, len(all_jobs))
-            for job, failure in _done(to_do, jobs or _cores(), scheduler, work):
-                if failure and failure.died:
-                    failure = _give_up(job, f"Grading it was tried {workers.TRIES} times, and {failure.reason}.")
-                if failure:
-                    graded.ungraded[job.names] = failure.reason
-                    continue
-                merger.merge(job)
-                graded.fresh += 1
-                on_progress(done + graded.fresh, len(all_jobs))
-        graded.ungraded |= merger.finish()
+                    graded.fresh += 1
+                    on_progress(done + graded.fresh, len(all_jobs))
+                graded.ungraded |= merger.finish()
         results = (read_result(job.path, job.key) for job in all_jobs)
         graded.results = [one for one in results if one]
         graded.seconds = time.monotonic() - began
@@ -211,8 +214,9 @@ def _done(jobs: list[Job], count: int, scheduler: str | None, work: workers.Work
 class _Merger:
     """The one writer to the gradebook. What it cannot merge now, because another program holds the gradebook, it tries at the end."""
 
-    def __init__(self, course: Course):
+    def __init__(self, course: Course, gradebook: Gradebook):
         self.course = course
+        self.gradebook = gradebook
         self.later: list[Job] = []
         self.steps = [SaveAutoGrades(config=course.config), AssignLatePenalties(config=course.config)]
         self.known = {(one.student, one.assignment, one.notebook) for one in standings(course) if one.is_graded}
@@ -255,18 +259,60 @@ class _Merger:
     def _save(self, job: Job, result: Result) -> None:
         folder = self.course.submitted(*job.names).parent
         stamp = self.course.directory.get_existing_timestamp(str(folder))
-        with self.course.gradebook() as gradebook:
-            gradebook.update_or_create_student(job.student)
+        with _as_one(self.gradebook):
+            self.gradebook.update_or_create_student(job.student)
             known = {"timestamp": stamp} if stamp else {}
-            submission = gradebook.update_or_create_submission(job.assignment, job.student, **known)
+            submission = self.gradebook.update_or_create_submission(job.assignment, job.student, **known)
             for notebook in submission.notebooks:
                 # Formgrader shall not ask anybody to read what was not handed in. nbgrader would give it 0 points.
                 if not self.course.submitted(job.student, job.assignment, notebook.name).is_file():
                     for grade in notebook.grades:
                         grade.needs_manual_grade = False
-            gradebook.db.commit()
-        names = dict(zip(("student", "assignment", "notebook"), job.names, strict=True))
-        resources = ResourcesDict(nbgrader=names | {"db_url": self.course.url})
-        for step in self.steps:
-            step.preprocess(result.executed, resources)
+            names = dict(zip(("student", "assignment", "notebook"), job.names, strict=True))
+            resources = ResourcesDict(nbgrader=names | {"db_url": self.course.url})
+            for step in self.steps:
+                step.preprocess(result.executed, resources)
         write_whole(self.course.autograded(*job.names), nbformat.writes(result.executed))
+
+
+@contextmanager
+def _as_one(gradebook: Gradebook):
+    """Let what is done within the block reach the disk at once, at its end, or not at all.
+
+    nbgrader's steps open the gradebook anew and commit every cell, each time with a wait for the disk.
+    """
+    session, opened = gradebook.db(), _Opened(gradebook)
+
+    def keep() -> None:
+        session.flush()
+        session.expire_all()  # as a commit does: sums over cells are read again
+
+    try:
+        with (
+            patch.object(session, "commit", keep),
+            patch.object(saveautogrades, "Gradebook", opened),
+            patch.object(latesubmissions, "Gradebook", opened),
+        ):
+            yield
+        session.commit()
+    finally:
+        session.close()  # what was not committed is undone
+
+
+class _Opened:
+    """Stands for nbgrader's class where one gradebook is open already, and stays open."""
+
+    def __init__(self, gradebook: Gradebook):
+        self._gradebook = gradebook
+
+    def __call__(self, url: str) -> "_Opened":
+        return self
+
+    def __getattr__(self, name: str):
+        return getattr(self._gradebook, name)
+
+    def __enter__(self) -> "_Opened":
+        return self
+
+    def __exit__(self, *_) -> None:
+        pass
