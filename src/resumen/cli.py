@@ -100,6 +100,8 @@ def start(
 
     folder = directory or find_workspace(Path.cwd()) or Path(workspace.DEFAULT)
     is_new = not (folder / WORKSPACE).is_file()
+    if not is_new:
+        progress.look(folder, run=False)  # what was run of a lecture is remembered before a new one replaces it
     changes = workspace.start(folder, root)
     page = progress.write_page(folder, progress.look(folder, run=False))
     for change in changes:

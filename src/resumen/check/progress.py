@@ -129,7 +129,7 @@ def _tasks(
     if not path.exists():
         return None, False, f"{name} is missing: `resumen start` brings it back."
     try:
-        examined = lab.examine(path)
+        examined = lab.examine(path, lab.LABS)
     except CourseError as error:
         return None, False, str(error)
     key = _key(examined)
