@@ -25,7 +25,8 @@ course: .venv/notebooks.stamp
 lab: .venv/notebooks.stamp
 	@mkdir -p $(dir $(LAB_SETTINGS_FILE))
 	@echo '$(LAB_SETTINGS)' > $(LAB_SETTINGS_FILE)
-	$(BIN)/jupyter lab --LabApp.default_url=/lab/tree/stages/README.md
+	@$(BIN)/resumen start my-course
+	cd my-course && PATH="$(CURDIR)/$(BIN):$$PATH" "$(CURDIR)/$(BIN)/jupyter" lab --LabApp.default_url=/lab/tree/progress.md
 
 # Every notebook runs in nbval, but the worked hand-ins: a lecture's numbers are compared, cell by cell; a solution's tests pass, hidden ones
 # too; what students get runs to its end. conftest.py orders the files: those with the most tests are not those that take longest.

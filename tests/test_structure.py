@@ -33,7 +33,7 @@ ABSOLUTE_PATH = re.compile(r"(?<![\w.:/<])/(?:root|home|Users|work|tmp|usr|opt|v
 def repository_files():
     """Return the files that belong to the repository: not what set-up, caches and results leave behind."""
     ignored = re.compile(
-        r"\.git|\.venv|\.whl|\.cache|var|build|dist|__pycache__|\.ipynb_checkpoints|checkpoint-.*|.*_cache|.*\.egg-info"
+        r"\.git|\.venv|\.whl|\.cache|my-course|var|build|dist|__pycache__|\.ipynb_checkpoints|checkpoint-.*|.*_cache|.*\.egg-info"
     )
     files = []
     for folder, subfolders, names in os.walk(ROOT):

@@ -6,13 +6,14 @@ from pathlib import Path
 from typing import Annotated
 
 import typer
+from rich import box
 from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
 from resumen import __version__
 from resumen.errors import CourseError
-from resumen.files import PROJECT, read_text
+from resumen.files import PROJECT, WORKSPACE, find_workspace, read_text
 from resumen.setup import LESSONS, lecture_path
 
 app = typer.Typer(no_args_is_help=True, add_completion=False)
@@ -81,6 +82,60 @@ def doctor() -> None:
     console.print(table)
     if any(advice and not advice.startswith("instructors only") for _, _, advice in rows):
         raise typer.Exit(1)
+
+
+@app.command()
+def start(
+    directory: Annotated[
+        Path | None, typer.Argument(metavar="DIR", help="Your folder; by default the one you are in, or my-course.")
+    ] = None,
+    root: Annotated[Path | None, typer.Option(help="The repository; by default the one that this runs from.")] = None,
+) -> None:
+    """Make a folder of your own with lectures, labs, quizzes and starters; run again, it brings what is new.
+
+    What you wrote is never touched. A file that you did not change is replaced. A lab gets its new text around your answers, and a
+    backup stays beside it. For any other file that you changed, the new one is laid beside yours.
+    """
+    from resumen.check import progress, workspace
+
+    folder = directory or find_workspace(Path.cwd()) or Path(workspace.DEFAULT)
+    is_new = not (folder / WORKSPACE).is_file()
+    if not is_new:
+        progress.look(folder, run=False)  # what was run of a lecture is remembered before a new one replaces it
+    changes = workspace.start(folder, root)
+    page = progress.write_page(folder, progress.look(folder, run=False))
+    for change in changes:
+        if not (is_new and change.news == workspace.NEW):
+            console.print(str(change), markup=False, highlight=False, soft_wrap=True)
+    told = f"{folder} is {'made' if is_new else 'up to date'}. Begin with {page}."
+    console.print(told, markup=False, highlight=False, soft_wrap=True)
+
+
+@app.command()
+def progress(
+    directory: Annotated[
+        Path | None, typer.Argument(metavar="DIR", help="Your folder; by default the one you are in, or my-course.")
+    ] = None,
+) -> None:
+    """Show where you stand: tasks right, wrong and not attempted, self-checks, minutes left; and write it to progress.md.
+
+    Labs whose answers changed are run, which takes up to a minute each.
+    """
+    from resumen.check import progress, workspace
+
+    folder = workspace.find_own(directory)
+    with errors.status("Looking …") as status:
+        standings = progress.look(folder, on_run=lambda name: status.update(f"Running {escape(name)} …"))
+    page = progress.write_page(folder, standings)
+    table = Table(*progress.HEAD, title=f"Progress in {escape(str(folder))}", box=box.SIMPLE)
+    for row in progress.table(standings):
+        table.add_row(*map(escape, row))
+    console.print(table)
+    for sentence in (progress.summary(standings), progress.judged(standings)):
+        console.print(sentence, markup=False, highlight=False, soft_wrap=True)
+    for sentence in progress.troubles(standings):
+        errors.print(sentence, markup=False, highlight=False, soft_wrap=True)
+    console.print(f"{page} has the same with links and hints.", markup=False, highlight=False, soft_wrap=True)
 
 
 @app.command()
@@ -195,7 +250,13 @@ def check(
             "--run/--no-run", help="Run a lab or look at its cells only; run a project's notebook, too, in a copy."
         ),
     ] = None,
+    full: Annotated[
+        bool, typer.Option("--full", help="Run the hidden tests too, and show the model answer once you wrote one.")
+    ] = False,
     labs: Annotated[Path | None, typer.Option(help="Released labs to compare with; by default the course's.")] = None,
+    root: Annotated[
+        Path | None, typer.Option(help="The repository, for --full; by default the one that this runs from.")
+    ] = None,
 ) -> None:
     """Run a lab and show what became of each task: not attempted, wrong (with the hint) or right.
 
@@ -205,9 +266,13 @@ def check(
     Of a folder, the checklist of a project's hand-in is shown: files, figures recomputed from the predictions, model card, report.
     Its notebook takes minutes and is run from top to bottom with --run only.
 
+    With --full the hidden tests run as well, as a teacher's would: the repository has them in solutions/, and you see of them what fails.
+
     Exit code 0: every task that was run is right and nothing is damaged, or the hand-in is complete. 1: anything else. 2: an option
     that does not exist.
     """
+    if full and (run is False or path.is_dir()):
+        raise CourseError("--full runs a notebook with its hidden tests: name the notebook, and leave out --no-run.")
     if path.is_dir():
         _check_project(path, run is True)
         return
@@ -215,7 +280,12 @@ def check(
     from resumen.lab import RIGHT
 
     examined = lab.examine(path, labs or lab.LABS)
-    faults = examined.faults
+    tests, faults = examined.mended, examined.faults
+    if full:
+        from resumen.check.workspace import find_course
+
+        solution = lab.read_solution(examined.stage, examined.released, find_course(root))
+        tests = lab.with_hidden_tests(examined.mended, solution)
     for fault in faults:
         errors.print(str(fault), markup=False, highlight=False, soft_wrap=True)
     if faults and repair:
@@ -228,13 +298,37 @@ def check(
         # A project's fine-tunes take minutes; its tasks need none of them.
         os.environ.setdefault("RESUMEN_QUICK", "1")
         with errors.status("Running the lab …"):
-            rows = lab.run(examined.mended, path.parent, examined.released)
+            rows = lab.run(tests, path.parent, examined.released)
         table = Table("task", "outcome", "why")
         for row in rows:
             table.add_row(*(escape(text) for text in (row.task, row.outcome, row.why)))
         console.print(table)
+        if full:
+            _tell_in_full(path, examined, rows, lab.model_answers(solution))
     if (faults and not repair) or any(row.outcome not in (RIGHT, lab.ANSWERED) for row in rows):
         raise typer.Exit(1)
+
+
+def _tell_in_full(path: Path, examined, rows: list, models: list[str]) -> None:
+    """Print the points, and the model answer to what was written; keep the rows for `resumen progress`."""
+    from rich.markdown import Markdown
+
+    from resumen.check import notebook as lab
+    from resumen.check.progress import keep_full
+    from resumen.lab import RIGHT
+
+    tasks = [row for row in rows if row.task != lab.WRITTEN]
+    got, of = sum(row.points for row in tasks if row.outcome == RIGHT), sum(row.points for row in tasks)
+    console.print(f"{got:g} of {of:g} points, hidden tests included.", highlight=False)
+    for row, model in zip((row for row in rows if row.task == lab.WRITTEN), models, strict=True):
+        if row.outcome == lab.ANSWERED:
+            console.rule("Your written answer", align="left")
+            console.print(f"{row.points:g} points, which you give yourself: compare your text with these.\n")
+            console.print(Markdown(model))
+        else:
+            console.print("The model answer and the rubric of the written task are shown once you wrote something.")
+    if folder := find_workspace(path.resolve().parent):
+        keep_full(folder, path, examined, rows)
 
 
 def _check_project(folder: Path, run: bool) -> None:

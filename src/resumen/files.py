@@ -39,6 +39,15 @@ TABLES = "tables.md"
 
 DEMO = "demo.py"
 
+WORKSPACE = Path(".resumen", "workspace.json")
+"""What a learner's workspace was given, kept inside it: `resumen start` writes it, and by it a workspace is known."""
+
+
+def find_workspace(folder: Path) -> Path | None:
+    """Return the learner's workspace that `folder` is or lies in, None if there is none."""
+    folder = folder.absolute()
+    return next((place for place in (folder, *folder.parents) if (place / WORKSPACE).is_file()), None)
+
 
 def read_text(path: Path) -> str:
     """Return a text file, lines ended by a line feed, without the mark that spreadsheets and Windows put at its beginning.

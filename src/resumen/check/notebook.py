@@ -5,7 +5,7 @@ its text: the released lab is taken, and the student's answers are put into it. 
 """
 
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from importlib.resources import files
 from pathlib import Path
 
@@ -15,12 +15,15 @@ from nbclient.exceptions import DeadKernelError
 from resumen.check.cells import Cell, Fault, plain, read_cells
 from resumen.check.match import mend, stages_named
 from resumen.errors import CourseError
-from resumen.files import LAB, write_bytes
+from resumen.files import LAB, PROJECT, write_bytes
 from resumen.lab import NOT_ATTEMPTED, RIGHT, WRONG
-from resumen.notebooks import grading_of, make_client, write_notebook
+from resumen.notebooks import grading_of, is_answer, is_test, make_client, read_notebook, write_notebook
+from resumen.setup import PROJECTS
 
 LABS = Path(str(files("resumen"))) / "data" / "labs"
 """The released labs that travel with the package: a student's own labs/ folder holds answers."""
+
+WRITTEN = "Written answer"
 
 ANSWERED = "answered"
 """Outcome of the written answer: no program grades it."""
@@ -36,6 +39,7 @@ class Row:
     task: str
     outcome: str
     why: str = ""
+    points: float = 0
 
 
 @dataclass(frozen=True)
@@ -43,11 +47,13 @@ class Examined:
     """A student's notebook beside the released one.
 
     Attributes:
+        stage: the stage or project that it belongs to.
         released: the notebook as students got it.
         mended: the released one with the student's answers, prose and own cells.
         faults: what was wrong; nothing if nbgrader grades the file as it is.
     """
 
+    stage: str
     released: nbformat.NotebookNode
     mended: nbformat.NotebookNode
     faults: list[Fault]
@@ -83,9 +89,10 @@ def examine(path: Path, labs: Path = LABS) -> Examined:
         raise CourseError(
             f"{path} is a quiz, not a lab: its own cells check your answers, and what is damaged is mended when it is graded."
         )
-    released = released_lab(find_stage(path, cells, labs), labs)
+    stage = find_stage(path, cells, labs)
+    released = released_lab(stage, labs)
     mended, more = mend(released, cells)
-    return Examined(released, mended, [*faults, *more])
+    return Examined(stage, released, mended, [*faults, *more])
 
 
 def find_stage(path: Path, cells: list[Cell], labs: Path = LABS) -> str:
@@ -133,13 +140,58 @@ def repair(path: Path, mended: nbformat.NotebookNode) -> Path:
     return backup
 
 
+def is_attempted(notebook: nbformat.NotebookNode, released: nbformat.NotebookNode) -> bool:
+    """Say whether a mended lab holds anything in an answer cell."""
+    originals = {cell.id: plain(cell.source) for cell in released.cells if is_answer(cell)}
+    return any(plain(cell.source) != originals[cell.id] for cell in notebook.cells if cell.id in originals)
+
+
+def read_solution(stage: str, released: nbformat.NotebookNode, root: Path) -> nbformat.NotebookNode:
+    """Return the notebook of `solutions/` that a lab or a starter was made from.
+
+    Raises:
+        CourseError: if it is not there, cannot be read, or has not the tasks of this lab.
+    """
+    path = root / "solutions" / stage / (PROJECT if stage in PROJECTS else LAB)
+    solution = read_notebook(path)
+    tasks, wanted = ({grading_of(cell).get("grade_id") for cell in one.cells} for one in (solution, released))
+    if tasks != wanted:
+        raise CourseError(f"{path} has other tasks than the released notebook: bring the repository up to date.")
+    return solution
+
+
+def with_hidden_tests(notebook: nbformat.NotebookNode, solution: nbformat.NotebookNode) -> nbformat.NotebookNode:
+    """Return a mended lab whose test cells hold the hidden tests as well."""
+    tests = {grading_of(cell)["grade_id"]: cell.source for cell in solution.cells if is_test(cell)}
+    full = nbformat.from_dict(notebook)
+    for cell in full.cells:
+        cell.source = tests.get(grading_of(cell).get("grade_id"), cell.source)
+    return full
+
+
+def model_answers(solution: nbformat.NotebookNode) -> list[str]:
+    """Return the model answers to the written tasks, each with its rubric, in Markdown."""
+    written = [cell.source for cell in solution.cells if is_answer(cell) and grading_of(cell).get("grade")]
+    return [re.sub(r"^### (?:BEGIN|END) SOLUTION$", "", source, flags=re.M).strip() for source in written]
+
+
 def run(notebook: nbformat.NotebookNode, folder: Path, released: nbformat.NotebookNode) -> list[Row]:
     """Run a mended lab in `folder` to its end, whatever fails, and return what became of each task.
+
+    Without an answer there is nothing to run.
+
+    Args:
+        notebook: the mended one, as it is or with its hidden tests.
+        folder: where it runs.
+        released: the notebook as students got it.
 
     Raises:
         CourseError: if there is no kernel to run it.
     """
     notebook = nbformat.from_dict(notebook)
+    if not is_attempted(notebook, released):
+        graded = [cell for cell in notebook.cells if grading_of(cell).get("grade")]
+        return [_sized(Row(WRITTEN if is_answer(cell) else _task_name(cell), NOT_ATTEMPTED), cell) for cell in graded]
     client = make_client(notebook, folder, timeout=CELL_TIMEOUT, interrupt_on_timeout=True, allow_errors=True)
     died = False
     try:
@@ -152,17 +204,16 @@ def run(notebook: nbformat.NotebookNode, folder: Path, released: nbformat.Notebo
         grading = grading_of(cell)
         if grading.get("grade") and grading.get("solution"):
             is_untouched = plain(cell.source) == plain(originals[grading["grade_id"]].source)
-            rows.append(Row("Written answer", NOT_ATTEMPTED if is_untouched else ANSWERED))
+            rows.append(_sized(Row(WRITTEN, NOT_ATTEMPTED if is_untouched else ANSWERED), cell))
         elif grading.get("grade"):
-            rows.append(_row(cell, answer, died))
+            rows.append(_sized(_row(cell, answer, died), cell))
         elif grading.get("solution"):
             answer = cell
     return rows
 
 
 def _row(tests: nbformat.NotebookNode, answer: nbformat.NotebookNode | None, died: bool) -> Row:
-    title = re.search(r"\btask\(\s*[\"'](.+?)[\"']\s*\)", tests.source)
-    name = title[1] if title else grading_of(tests)["grade_id"]
+    name = _task_name(tests)
     failed, error = _error(answer) if answer else None, _error(tests)
     if failed:
         return Row(name, WRONG, f"The answer cell itself does not run: {failed[0]}: {failed[1]}")
@@ -175,9 +226,19 @@ def _row(tests: nbformat.NotebookNode, answer: nbformat.NotebookNode | None, die
         return Row(name, NOT_ATTEMPTED)
     if kind == "KeyboardInterrupt":
         return Row(name, WRONG, f"It took more than {CELL_TIMEOUT} s: is there a loop that does not end?")
-    return Row(
-        name, WRONG, message.removeprefix(f"{name}: {WRONG}. ") if kind == "AssertionError" else f"{kind}: {message}"
-    )
+    why = message.removeprefix(f"{name}: {WRONG}. ") if kind == "AssertionError" else f"{kind}: {message}"
+    # What the visible tests say comes first: with their word of success, it was a hidden one that failed.
+    is_hidden = any(f"{name}: {RIGHT}." in output.get("text", "") for output in tests.outputs)
+    return Row(name, WRONG, f"A hidden test: {why or 'it says no more'}" if is_hidden else why)
+
+
+def _sized(row: Row, cell: nbformat.NotebookNode) -> Row:
+    return replace(row, points=grading_of(cell).get("points", 0))
+
+
+def _task_name(tests: nbformat.NotebookNode) -> str:
+    title = re.search(r"\btask\(\s*[\"'](.+?)[\"']\s*\)", tests.source)
+    return title[1] if title else grading_of(tests)["grade_id"]
 
 
 def _error(cell: nbformat.NotebookNode) -> tuple[str, str] | None:

@@ -137,9 +137,11 @@ def show_quiz(stage: str) -> None:
     from IPython.display import display
 
     from resumen.quiz.render import plain_text, render
+    from resumen.quiz.score import ask_score
 
     stages = sorted(path.stem for path in SELF_CHECKS.glob("*.yaml"))
     if stage not in stages:
         raise CourseError(f"There is no quiz for {stage!r}: choose one of {', '.join(stages)}.")
     quiz = load_quiz(SELF_CHECKS / f"{stage}.yaml")
     display({"text/html": render(quiz), "text/plain": plain_text(quiz)}, raw=True)
+    ask_score(quiz)
