@@ -17,7 +17,7 @@ export HF_HUB_DISABLE_TELEMETRY = 1
 # Modules are compiled when they are first imported, and never again: most of what is installed is not imported at all.
 export PYTHONDONTWRITEBYTECODE =
 
-.PHONY: course lab test quick check notebooks clean
+.PHONY: course lab test quick check notebooks site clean
 
 course: .venv/notebooks.stamp
 	@$(BIN)/resumen course
@@ -45,6 +45,10 @@ notebooks: .venv/dev.stamp
 	$(BIN)/resumen notebooks
 	$(BIN)/ruff format --quiet stages
 
+# Nothing is executed: the outputs are those that are committed.
+site: .venv/site.stamp
+	$(BIN)/python -m resumen.authoring.site
+
 clean:
 	rm -rf .venv var
 
@@ -58,8 +62,12 @@ clean:
 	$(INSTALL) '.[notebooks]'
 	@touch $@
 
+.venv/site.stamp: pyproject.toml constraints.txt | .venv/bin/python
+	$(INSTALL) '.[site]'
+	@touch $@
+
 # All of it at once: a second installation would ask the index for everything again.
 .venv/dev.stamp: pyproject.toml constraints.txt | .venv/bin/python
 	@echo "Installing the course and what its tests need into .venv: a few minutes the first time …"
 	$(INSTALL) '.[notebooks,dev]'
-	@touch .venv/notebooks.stamp $@
+	@touch .venv/notebooks.stamp .venv/site.stamp $@

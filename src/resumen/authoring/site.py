@@ -15,7 +15,7 @@ from urllib.parse import unquote, urlsplit
 
 import yaml
 
-from resumen.address import BADGE, Address, opened_path, read_address
+from resumen.address import BADGE, Address, read_address
 from resumen.errors import CourseError
 from resumen.files import read_text, write_text
 from resumen.notebooks import read_notebook, write_notebook
@@ -275,7 +275,8 @@ def polish(body: str) -> str:
         flags=re.DOTALL,
     )
     body = re.sub(r'<table class="docutils.*?</table>', r'<div class="wide">\g<0></div>', body, flags=re.DOTALL)
-    return body.replace("<th></th>", "<td></td>")  # pandas heads a column of row names with nothing
+    # A column of row names has no head.
+    return re.sub(r"<th(?: class=\"head\")?>(?:<p></p>)?</th>", "<td></td>", body)
 
 
 def _with_class(tag: str, label: str, text: str) -> str:
@@ -323,9 +324,14 @@ def build(root: Path, target: Path) -> None:
     """Write the site of the repository `root` into `target`.
 
     Raises:
-        CourseError: if Sphinx warns of something, or a link leads nowhere.
+        CourseError: if Sphinx is missing or warns of something, or a link leads nowhere.
     """
-    from sphinx.cmd.build import build_main
+    try:
+        from sphinx.cmd.build import build_main
+    except ModuleNotFoundError:
+        raise CourseError(
+            "The site needs Sphinx and Python 3.11 or later: run `make site` with such a Python."
+        ) from None
 
     work = target.with_name(f".{target.name}")
     Site(root).copy(work)
