@@ -1,8 +1,10 @@
 # Every target makes .venv and installs what it needs, once. `make course` runs the course, `make test` passes the tests.
 PYTHON ?= python3
 BIN := .venv/bin
+# A file of versions: constraints.txt has those of CI, an empty file leaves the choice to pip.
+CONSTRAINTS ?= constraints.txt
 PIP := $(BIN)/python -m pip --disable-pip-version-check --quiet
-INSTALL := $(PIP) install --no-compile --constraint constraints.txt --editable
+INSTALL := $(PIP) install --no-compile --constraint $(CONSTRAINTS) --editable
 
 # JupyterLab shows Markdown as pages, and asks no server for news.
 LAB_SETTINGS_FILE := .venv/share/jupyter/lab/settings/overrides.json
@@ -17,7 +19,7 @@ export HF_HUB_DISABLE_TELEMETRY = 1
 # Modules are compiled when they are first imported, and never again: most of what is installed is not imported at all.
 export PYTHONDONTWRITEBYTECODE =
 
-.PHONY: course lab test quick check notebooks clean
+.PHONY: course lab test quick check notebooks site colab clean
 
 course: .venv/notebooks.stamp
 	@$(BIN)/resumen course
@@ -46,21 +48,33 @@ notebooks: .venv/dev.stamp
 	$(BIN)/resumen notebooks
 	$(BIN)/ruff format --quiet stages
 
+# Nothing is executed: the outputs are those that are committed.
+site: .venv/site.stamp
+	$(BIN)/python -m resumen.authoring.site
+
+# The install cell of every notebook against a wheel, in a fresh environment: an hour, and not part of the tests.
+colab: .venv/dev.stamp
+	$(BIN)/python benchmarks/colab.py
+
 clean:
 	rm -rf .venv var
 
 .venv/bin/python:
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 10))' || { echo "Resumen needs Python 3.10 or later: name one, such as PYTHON=python3.12 make course."; exit 1; }
 	@$(PYTHON) -m venv .venv
-	@$(PIP) install --upgrade pip --constraint constraints.txt  # the pip of an older Python takes twice as long
+	@$(PIP) install --upgrade pip --constraint $(CONSTRAINTS)  # the pip of an older Python takes twice as long
 
-.venv/notebooks.stamp: pyproject.toml constraints.txt | .venv/bin/python
+.venv/notebooks.stamp: pyproject.toml $(CONSTRAINTS) | .venv/bin/python
 	@echo "Installing the course into .venv: a few minutes the first time …"
 	$(INSTALL) '.[notebooks]'
 	@touch $@
 
+.venv/site.stamp: pyproject.toml $(CONSTRAINTS) | .venv/bin/python
+	$(INSTALL) '.[site]'
+	@touch $@
+
 # All of it at once: a second installation would ask the index for everything again.
-.venv/dev.stamp: pyproject.toml constraints.txt | .venv/bin/python
+.venv/dev.stamp: pyproject.toml $(CONSTRAINTS) | .venv/bin/python
 	@echo "Installing the course and what its tests need into .venv: a few minutes the first time …"
 	$(INSTALL) '.[notebooks,dev]'
-	@touch .venv/notebooks.stamp $@
+	@touch .venv/notebooks.stamp .venv/site.stamp $@

@@ -1,6 +1,6 @@
 """The capstone's demo in a real browser, without a network: a text in, a headline out, and nobody is called.
 
-This needs `pip install -e '.[demo,accessibility]' -c constraints.txt` and a Chromium on the PATH; without them it is skipped.
+This needs `pip install -e '.[demo]' -c constraints.txt` and a Chromium on the PATH; without them it is skipped.
 """
 
 import importlib.util
@@ -8,10 +8,10 @@ from pathlib import Path
 from urllib.parse import urlparse
 
 import pytest
+from playwright import sync_api
 
 pytestmark = pytest.mark.slow  # starts a browser
 
-sync_api = pytest.importorskip("playwright.sync_api", reason="playwright is not installed: see this file's first lines")
 pytest.importorskip("gradio", reason="gradio is not installed: see this file's first lines")
 
 DEMO = Path(__file__).parents[2] / "capstone" / "capstone" / "demo.py"

@@ -1,6 +1,6 @@
 """A guess and an explorer in JupyterLab, in a real browser: by keyboard, light and dark, and axe finds nothing in the outputs.
 
-This needs `pip install -e '.[notebooks,accessibility]' -c constraints.txt` and a Chromium on the PATH; without them it is skipped.
+Without a Chromium on the PATH it is skipped.
 """
 
 import json
@@ -13,13 +13,10 @@ import urllib.request
 
 import nbformat
 import pytest
+from axe_playwright_python import sync_playwright as axe
 
 pytestmark = pytest.mark.slow  # starts a browser and a server
 
-axe = pytest.importorskip(
-    "axe_playwright_python.sync_playwright", reason="axe-core is not installed: see this file's first lines"
-)
-pytest.importorskip("jupyterlab", reason="JupyterLab is not installed: see this file's first lines")
 
 CELLS = (
     "from resumen.explore import predict, rouge_alignment\nwith predict('sum'):\n    print('the sum is', 4)",

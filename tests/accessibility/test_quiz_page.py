@@ -1,9 +1,10 @@
 """The self-check in a real browser: axe-core, the keyboard alone, both languages, both themes, and no JavaScript.
 
-This needs `pip install -e '.[accessibility]' -c constraints.txt` and a Chromium on the PATH; without them it is skipped.
+Without a Chromium on the PATH it is skipped.
 """
 
 import pytest
+from axe_playwright_python import sync_playwright as axe
 
 from resumen.quiz import SELF_CHECKS, Quiz, load_quiz
 from resumen.quiz.render import render
@@ -11,9 +12,6 @@ from resumen.setup import LESSONS
 
 pytestmark = pytest.mark.slow  # starts a browser
 
-axe = pytest.importorskip(
-    "axe_playwright_python.sync_playwright", reason="axe-core is not installed: see this file's first lines"
-)
 
 STAGE = "stage3_rouge_baseline"
 PAGE = """<!doctype html>
@@ -79,13 +77,11 @@ def answer_all(page, quiz, right=lambda number: True):
         answer(page.locator(f"form#{question.id}"), question, right(number))
 
 
-@pytest.mark.parametrize("lesson", LESSONS)
-@pytest.mark.parametrize("theme", ["light", "dark"])
+@pytest.mark.parametrize(("lesson", "theme"), [*((lesson, "light") for lesson in LESSONS), (STAGE, "dark")])
 def test_axe_finds_nothing(show, lesson, theme):
-    """Before anything is answered, and with all feedback, reasons and the score on the page."""
+    """With all feedback, reasons and the score on the page. All quizzes have the same colours: one is enough in the dark."""
     quiz = load_quiz(SELF_CHECKS / f"{lesson}.yaml")
     page = show(quiz, color_scheme=theme)
-    assert violations(page) == []
     answer_all(page, quiz, right=lambda number: number % 2 == 0)
     for summary in page.locator("summary").all():
         summary.click()
