@@ -32,10 +32,12 @@ SIGNATURES = {
         preprocess(batch: dict, tokenizer, max_input_length: int, max_target_length: int) -> dict
         tokenize_corpus(corpus: DatasetDict, tokenizer, max_input_length: int, max_target_length: int) -> DatasetDict
         shift_right(labels: torch.Tensor, decoder_start_token_id: int, pad_token_id: int) -> torch.Tensor
+        causal_mask(length: int) -> torch.Tensor
         collate(features: list[dict], pad_token_id: int, decoder_start_token_id: int) -> dict[str, torch.Tensor]
         fertility(texts: list[str], tokenizer) -> float
         truncation_rate(texts: list[str], tokenizer, max_length: int) -> float
         decode_labels(labels: torch.Tensor | np.ndarray, tokenizer) -> list[str]
+        greedy_decode(model, input_ids: torch.Tensor, attention_mask: torch.Tensor, max_new_tokens: int) -> torch.Tensor
     """,
     "stage3_rouge_baseline": """
         tokenize_words(text: str) -> list[str]

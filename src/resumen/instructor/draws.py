@@ -447,6 +447,8 @@ DRAWS = {
 
 PUBLIC_ONLY = {
     "split-sentences-tests": "right answers differ on texts that the rules do not mention, and a drawn text may be one",
+    "causal-mask-tests": "it depends on one number, and the public tests see five",
+    "greedy-decode-tests": "the checks compare with `generate` on models in the cell, and watch how a model is called",
     "overfit-one-batch-tests": "the loss depends on the model in the cell, not on data",
     "NanGuard-tests": "it has two outcomes, and the public tests see both",
     "build-trainer-tests": "the checks look at the parts of a Trainer, not at values",
