@@ -28,7 +28,7 @@ KEY = {
     "text": "tokenize_words split_sentences",
     "metrics": "rouge_n rouge_l rouge_lsum evaluate_system paired_bootstrap verdict "
     "novel_ngram_rate unsupported_numbers wrong_language",
-    "baselines": "lead_k oracle_sentence",
+    "baselines": "lead_k oracle_sentence constant_baseline nearest_title",
     "training": "overfit_one_batch make_compute_metrics make_training_arguments NanGuard build_trainer best_epoch "
     "train_epoch backward_accumulated evaluate",
     "modeling": "greedy_decode save_checkpoint Summarizer model_card",
@@ -43,6 +43,7 @@ ALSO = {
     "rouge_n": "metrics.rouge_scores",
     "rouge_l": "metrics.rouge_scores",
     "rouge_lsum": "metrics.rouge_scores",
+    "nearest_title": "baselines.nearest_titles",
     "paired_bootstrap": "metrics.mean_interval metrics.resampled_means",
     "verdict": "projects.premier.tasks.compare",
     "count_leaks": "text.near_duplicates projects.capstone.contract.leaking_groups",

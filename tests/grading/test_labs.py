@@ -47,8 +47,11 @@ SIGNATURES = {
         split_sentences(text: str, language: str) -> list[str]
         lead_k(text: str, language: str, k: int = 3) -> str
         oracle_sentence(text: str, reference: str, language: str) -> str
+        constant_baseline(titles: Sequence[str], references: Sequence[str]) -> str
+        nearest_title(text: str, train_texts: Sequence[str], train_titles: Sequence[str]) -> str
         evaluate_system(predictions, references, languages) -> pd.DataFrame
         paired_bootstrap(scores_a, scores_b, n_resamples: int = 1000, seed: int = 0) -> dict
+        rate_baselines() -> str
     """,
     "stage4_trainer": """
         make_compute_metrics(tokenizer) -> Callable
