@@ -24,14 +24,14 @@ from types import CodeType, FrameType, FunctionType
 
 KEY = {
     "corpus": "clean_text drop_invalid filter_categories has_min_words deduplicate remove_leakage build_bilingual length_stats",
-    "tokenization": "fertility truncation_rate preprocess tokenize_corpus shift_right collate decode_labels",
+    "tokenization": "fertility truncation_rate preprocess tokenize_corpus shift_right causal_mask collate decode_labels",
     "text": "tokenize_words split_sentences",
     "metrics": "rouge_n rouge_l rouge_lsum evaluate_system paired_bootstrap verdict "
     "novel_ngram_rate unsupported_numbers wrong_language",
-    "baselines": "lead_k oracle_sentence",
+    "baselines": "lead_k oracle_sentence constant_baseline nearest_title",
     "training": "overfit_one_batch make_compute_metrics make_training_arguments NanGuard build_trainer best_epoch "
     "train_epoch backward_accumulated evaluate",
-    "modeling": "save_checkpoint Summarizer model_card",
+    "modeling": "greedy_decode save_checkpoint Summarizer model_card",
     "projects.premier.tasks": "clean_rows split_by_family count_leaks family_interval fine_tune compare",
     "projects.premier.hand_in": "draw_error_sheet",
     "projects.capstone.hand_in": "decision",
@@ -43,6 +43,7 @@ ALSO = {
     "rouge_n": "metrics.rouge_scores",
     "rouge_l": "metrics.rouge_scores",
     "rouge_lsum": "metrics.rouge_scores",
+    "nearest_title": "baselines.nearest_titles",
     "paired_bootstrap": "metrics.mean_interval metrics.resampled_means",
     "verdict": "projects.premier.tasks.compare",
     "count_leaks": "text.near_duplicates projects.capstone.contract.leaking_groups",

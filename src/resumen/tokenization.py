@@ -46,6 +46,11 @@ def shift_right(labels: torch.Tensor, decoder_start_token_id: int, pad_token_id:
     return shifted.masked_fill(shifted == IGNORE, pad_token_id)
 
 
+def causal_mask(length: int) -> torch.Tensor:
+    """Return booleans of shape [length, length]: True where the row's position may see the column's, which is itself or earlier."""
+    return torch.ones(length, length, dtype=torch.bool).tril()
+
+
 def collate(features: list[dict], pad_token_id: int, decoder_start_token_id: int) -> dict[str, torch.Tensor]:
     """Pad a batch to its own longest row, as `DataCollatorForSeq2Seq(tokenizer, model)` does.
 

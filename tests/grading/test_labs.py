@@ -32,10 +32,12 @@ SIGNATURES = {
         preprocess(batch: dict, tokenizer, max_input_length: int, max_target_length: int) -> dict
         tokenize_corpus(corpus: DatasetDict, tokenizer, max_input_length: int, max_target_length: int) -> DatasetDict
         shift_right(labels: torch.Tensor, decoder_start_token_id: int, pad_token_id: int) -> torch.Tensor
+        causal_mask(length: int) -> torch.Tensor
         collate(features: list[dict], pad_token_id: int, decoder_start_token_id: int) -> dict[str, torch.Tensor]
         fertility(texts: list[str], tokenizer) -> float
         truncation_rate(texts: list[str], tokenizer, max_length: int) -> float
         decode_labels(labels: torch.Tensor | np.ndarray, tokenizer) -> list[str]
+        greedy_decode(model, input_ids: torch.Tensor, attention_mask: torch.Tensor, max_new_tokens: int) -> torch.Tensor
     """,
     "stage3_rouge_baseline": """
         tokenize_words(text: str) -> list[str]
@@ -45,8 +47,11 @@ SIGNATURES = {
         split_sentences(text: str, language: str) -> list[str]
         lead_k(text: str, language: str, k: int = 3) -> str
         oracle_sentence(text: str, reference: str, language: str) -> str
+        constant_baseline(titles: Sequence[str], references: Sequence[str]) -> str
+        nearest_title(text: str, train_texts: Sequence[str], train_titles: Sequence[str]) -> str
         evaluate_system(predictions, references, languages) -> pd.DataFrame
         paired_bootstrap(scores_a, scores_b, n_resamples: int = 1000, seed: int = 0) -> dict
+        rate_baselines() -> str
     """,
     "stage4_trainer": """
         make_compute_metrics(tokenizer) -> Callable

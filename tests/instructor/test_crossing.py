@@ -22,6 +22,8 @@ from resumen.instructor import answers, crossing
 from resumen.instructor.answers import AnswerFault, AnswerGone, Line, definition, serve
 from resumen.instructor.crossing import AnswerSide, Files, Remote, TestSide, Uncrossable
 from resumen.lab import _same
+from resumen.modeling import load_checkpoint
+from resumen.profiles import PROFILES
 
 ANSWERS = """
 import functools, math
@@ -190,6 +192,16 @@ def test_models(ask):
     model.train()
     assert ask("same")({"model": model})["model"].training
     assert model.encoder.embed_tokens.weight is model.shared.weight
+
+
+def test_a_model_with_untied_tables(ask):
+    """The embedded checkpoint has an output layer of its own; a model made from its config ties it to the embeddings."""
+    model = load_checkpoint(profile=PROFILES["tiny"])[1]
+    embeddings, head = model.shared.weight.detach().clone(), model.lm_head.weight.detach().clone()
+    assert not torch.equal(embeddings, head)
+    ask("halve")(model)
+    assert torch.equal(model.shared.weight, embeddings / 2)
+    assert torch.equal(model.lm_head.weight, head / 2)
 
 
 def test_records_and_callbacks(ask):

@@ -4,6 +4,7 @@ import random
 from collections import Counter
 
 import numpy as np
+import pandas as pd
 import pytest
 
 from resumen.baselines import (
@@ -16,6 +17,7 @@ from resumen.baselines import (
     random_sentence,
 )
 from resumen.metrics import rouge_n
+from resumen.profiles import DATA
 from resumen.text import split_sentences
 
 TEXTS = {
@@ -233,3 +235,18 @@ def test_nearest_title_needs_a_title_for_each_text(text, train, titles):
 
 def test_no_text_has_no_nearest_title():
     assert nearest_titles([], ["slow plot"], ["a title"]) == []
+
+
+def test_titles_to_rate_are_those_of_the_baselines(pairs):
+    """Lab 3 has them read: each is what the baseline makes of its review, or was a train title when it was picked."""
+    rows = pd.read_csv(DATA / "ratings" / "baselines.csv", index_col="item")
+    reviews = pairs["validation"].to_pandas().set_index("review_id")
+    titles = set(pairs["train"]["review_title"][:])
+    assert list(rows.index) == list(range(1, 13))
+    for row in rows.itertuples():
+        review = reviews.loc[row.review_id]
+        assert (review["review_body"], review["review_title"]) == (row.review_body, row.review_title)
+        if row.system == "lead-1":
+            assert row.output == lead_k(row.review_body, row.language, 1)
+        else:
+            assert row.system == "nearest title" and row.output in titles

@@ -11,7 +11,7 @@ from accelerate import Accelerator
 from huggingface_hub import ModelCard
 from transformers import AutoModelForSeq2SeqLM, AutoTokenizer, MT5ForConditionalGeneration
 
-from resumen.modeling import NEEDED, Summarizer, load_checkpoint, model_card, save_checkpoint
+from resumen.modeling import NEEDED, Summarizer, greedy_decode, load_checkpoint, model_card, save_checkpoint
 from resumen.profiles import DATA, PROFILES
 from resumen.tokenization import collate, preprocess
 from resumen.training import overfit_one_batch
@@ -201,3 +201,27 @@ def test_model_card():
     assert [cell.strip() for cell in lines["en"].strip("|").split("|")] == ["en", "20.00", ""]
     assert "8.00" in lines["all"]
     assert any(line.startswith("#") and "Limit" in line for line in card.text.splitlines())
+
+
+@pytest.mark.parametrize("limit", [1, 3, 12])
+@pytest.mark.parametrize("training", [True, False])
+def test_greedy_decode_equals_generate(checkpoint, limit, training):
+    tokenizer, model = checkpoint
+    texts = ["I <extra_id_0> this book from <extra_id_1> page", "Me ha <extra_id_0> este libro", "<extra_id_0>"]
+    batch = tokenizer(texts, padding=True, return_tensors="pt")
+    model.eval()
+    expected = model.generate(**batch, max_new_tokens=limit, num_beams=1, do_sample=False)
+    model.train(training)
+    written = greedy_decode(model, batch["input_ids"], batch["attention_mask"], limit)
+    assert torch.equal(written, expected)
+    assert model.training is training
+    model.eval()
+
+
+def test_greedy_decode_restores_the_mode_after_an_error(checkpoint):
+    _, model = checkpoint
+    model.train()
+    with pytest.raises(IndexError):
+        greedy_decode(model, torch.tensor([[10**6]]), torch.ones(1, 1, dtype=torch.long), 3)
+    assert model.training
+    model.eval()

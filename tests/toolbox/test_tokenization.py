@@ -9,6 +9,7 @@ from datasets import Dataset, DatasetDict
 from transformers import DataCollatorForSeq2Seq
 
 from resumen.tokenization import (
+    causal_mask,
     collate,
     decode_labels,
     fertility,
@@ -131,3 +132,24 @@ def test_decode_labels(tokenizer, kind):
     before = labels.tolist()
     assert decode_labels(labels, tokenizer) == texts
     assert labels.tolist() == before
+
+
+@pytest.mark.parametrize("length", [0, 1, 2, 7])
+def test_causal_mask_is_the_triangle(length):
+    mask = causal_mask(length)
+    assert mask.dtype == torch.bool and tuple(mask.shape) == (length, length)
+    assert mask.tolist() == np.tri(length, dtype=bool).tolist()
+
+
+def test_causal_mask_hides_what_the_decoder_cannot_see(model):
+    """Change what stands at one position: the decoder's output may change exactly where the mask lets a row see it."""
+    ids = torch.tensor([[20, 21, 22, 23, EOS]])
+    read = torch.tensor([[START, 30, 31, 32, 33]])
+    with torch.inference_mode():
+        before = model(input_ids=ids, decoder_input_ids=read).logits
+        for column in range(read.shape[1]):
+            changed = read.clone()
+            changed[0, column] = 40
+            after = model(input_ids=ids, decoder_input_ids=changed).logits
+            moved = (after != before).any(dim=-1)[0]
+            assert moved.tolist() == causal_mask(read.shape[1])[:, column].tolist()

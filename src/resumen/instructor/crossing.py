@@ -724,9 +724,10 @@ def _set_model(side, model, weights, buffers, training, settings, own) -> None:
     for data, names in weights:
         new = side.decode(data)
         old = dict(model.named_parameters(remove_duplicate=False))
-        known = {id(old[name]) for name in names if name in old}
         one = old.get(names[0])
-        if len(known) == 1 and one.shape == new.shape and one.dtype == new.dtype:
+        # A model made from its config ties tables that its checkpoint holds apart: those get a weight each.
+        owners = {name for name in old if old[name] is one}
+        if owners == set(names) and one.shape == new.shape and one.dtype == new.dtype:
             with torch.no_grad():
                 one.copy_(new)  # in place: optimizers hold it
             one.requires_grad_(new.requires_grad)

@@ -4,9 +4,11 @@ The solutions of this course can be read by everybody, and so can its hidden tes
 them. It does not pass checks on data that only the instructor has. A copied reference is right, and no test can tell.
 """
 
+import math
 import random
 import re
 import unicodedata
+from collections import Counter
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cache
@@ -282,6 +284,43 @@ def _oracles(rng: random.Random) -> dict:
     return {"cases": [(row["review_body"], row["review_title"], row["language"]) for row in _draw(rng, 5)]}
 
 
+def _is_clear(scores: list[float]) -> bool:
+    """Say whether the highest score is so by far: right answers add up in different orders, so near-ties would be unfair."""
+    first, second = sorted(scores)[:-3:-1]
+    return first - second > 1e-6
+
+
+def _constants(rng: random.Random) -> dict:
+    """Return titles and references that share words, one title of which is the best by far."""
+    while True:
+        words = _words(rng, 6).split() + _words(rng, 6).split()
+        titles, references = ([" ".join(rng.choices(words, k=rng.randint(1, 4))) for _ in range(6)] for _ in range(2))
+        rouge_1 = _references()["rouge_n"]
+        if _is_clear([sum(rouge_1(title, other).fmeasure for other in references) for title in set(titles)] + [0.0]):
+            return {"titles": titles, "references": references}
+
+
+def _lookups(rng: random.Random) -> dict:
+    """Return texts and a train split with one nearest text for each of them, some in another case and form."""
+    words_of = _references()["tokenize_words"]
+
+    def cosines(text: str, others: list[str]) -> list[float]:
+        counts = Counter(words_of(text))
+        bags = [Counter(words_of(other)) for other in others]
+        return [sum(counts[word] * bag[word] for word in counts) / math.hypot(*bag.values()) for bag in bags]
+
+    while True:
+        rows = _draw(rng, 7)
+        words = [word for row in rows for word in row["review_body"].split()[:6]]
+        train, texts = ([" ".join(rng.choices(words, k=rng.randint(2, 7))) for _ in range(n)] for n in (7, 3))
+        if all(map(words_of, train)) and all(_is_clear(cosines(text, train)) for text in texts):
+            return {
+                "texts": [_disguised(rng, text) for text in texts],
+                "train_texts": train,
+                "train_titles": [row["review_title"] for row in rows],
+            }
+
+
 def _system(rng: random.Random) -> dict:
     rows = _draw(rng, 6)
     predictions = [" ".join([rng.choice(row["review_title"].split()), _words(rng, 3)]) for row in rows]
@@ -413,6 +452,8 @@ DRAWS = {
     "rouge-lsum-tests": Draw(_lines, "[tuple(rouge_lsum(*pair)) for pair in pairs]"),
     "lead-k-tests": Draw(_leads, "[lead_k(*case) for case in cases]"),
     "oracle-sentence-tests": Draw(_oracles, "[oracle_sentence(*case) for case in cases]"),
+    "constant-baseline-tests": Draw(_constants, "constant_baseline(titles, references)"),
+    "nearest-title-tests": Draw(_lookups, "[nearest_title(text, train_texts, train_titles) for text in texts]"),
     "evaluate-system-tests": Draw(_system, "evaluate_system(predictions, references, languages).to_dict()"),
     "paired-bootstrap-tests": Draw(
         _scores,
@@ -447,6 +488,9 @@ DRAWS = {
 
 PUBLIC_ONLY = {
     "split-sentences-tests": "right answers differ on texts that the rules do not mention, and a drawn text may be one",
+    "causal-mask-tests": "it depends on one number, and the public tests see five",
+    "greedy-decode-tests": "the checks compare with `generate` on models in the cell, and watch how a model is called",
+    "rate-baselines-tests": "the key is one person's reading of these titles, and nobody has read a drawn one",
     "overfit-one-batch-tests": "the loss depends on the model in the cell, not on data",
     "NanGuard-tests": "it has two outcomes, and the public tests see both",
     "build-trainer-tests": "the checks look at the parts of a Trainer, not at values",
