@@ -57,6 +57,8 @@ SIGNATURES = {
         best_epoch(log_history: list[dict], metric: str = "eval_rougeL") -> dict
         NanGuard.on_log(self, args, state, control, logs=None, **kwargs)
         verdict(model_scores, baseline_scores, seed: int = 0) -> str
+        verdict_over_seeds(model_scores: Sequence[Sequence[float]], baseline_scores: Sequence[float], \
+            n_resamples: int = 1000, seed: int = 0) -> dict
     """,
     "stage5_accelerate": """
         train_epoch(model, dataloader, optimizer, scheduler, accelerator) -> float

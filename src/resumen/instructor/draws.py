@@ -298,6 +298,19 @@ def _scores(rng: random.Random) -> dict:
     return {"one": scores, "other": [*rng.sample(scores, 11), rng.randrange(100)], "more": rng.choice((-3, -1, 2, 5))}
 
 
+def _runs(rng: random.Random) -> dict:
+    """Return a baseline's scores, and what two runs have more than it: on each example a gain, on each a loss, or one run of either kind."""
+
+    def run(sign: int) -> list[int]:
+        return [sign * rng.randint(2, 6) for _ in range(12)]
+
+    kinds = rng.sample([(1, 1), (-1, -1), (1, -1)], 3)
+    return {
+        "baseline": [rng.randrange(100) for _ in range(12)],
+        "more": [[run(sign) for sign in signs] for signs in kinds],
+    }
+
+
 def _id_batches(rng: random.Random) -> dict:
     """Return predicted and reference ids of titles, as an evaluation hands them over."""
     tokenizer = _tokenizer()
@@ -432,6 +445,11 @@ DRAWS = {
     "best-epoch-tests": Draw(_log, "best_epoch(log, metric)"),
     "verdict-tests": Draw(
         _scores, "[verdict([score + more for score in one], one), verdict(one, [score + more for score in one])]"
+    ),
+    "verdict-over-seeds-tests": Draw(
+        _runs,
+        '[[found["mean_difference"], found["verdict"]] for found in (verdict_over_seeds([[score + gain for score, gain in'
+        " zip(baseline, run)] for run in runs], baseline) for runs in more)]",
     ),
     "novel-ngram-rate-tests": Draw(_summaries, "[novel_ngram_rate(*case) for case in cases]"),
     "unsupported-numbers-tests": Draw(_numbers, "[unsupported_numbers(*case) for case in cases]"),
