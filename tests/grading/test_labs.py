@@ -70,6 +70,7 @@ SIGNATURES = {
         novel_ngram_rate(summary: str, source: str, n: int = 1) -> float
         unsupported_numbers(summary: str, source: str) -> list[str]
         wrong_language(summary: str, source_language: str) -> bool
+        rate_titles() -> str
         model_card(metrics: dict, base_model: str, languages: list[str], license: str) -> str
     """,
 }

@@ -473,6 +473,7 @@ PUBLIC_ONLY = {
     "evaluate-tests": "the checks need several processes",
     "save-checkpoint-tests": "the checks compare files and logits",
     "summarizer-tests": "the checks watch how a model is called",
+    "rate-titles-tests": "the key is a reading of these titles, and nobody has read a drawn one",
     "wrong-language-tests": "the contract leaves the word lists free, so a drawn text may be unfair to a right answer",
 }
 """For each test cell without private data: why a program cannot draw any that is honest."""
