@@ -26,7 +26,7 @@ KEY = {
     "corpus": "clean_text drop_invalid filter_categories has_min_words deduplicate remove_leakage build_bilingual length_stats",
     "tokenization": "fertility truncation_rate preprocess tokenize_corpus shift_right causal_mask collate decode_labels",
     "text": "tokenize_words split_sentences",
-    "metrics": "rouge_n rouge_l rouge_lsum evaluate_system paired_bootstrap verdict "
+    "metrics": "rouge_n rouge_l rouge_lsum evaluate_system paired_bootstrap verdict verdict_over_seeds "
     "novel_ngram_rate unsupported_numbers wrong_language",
     "baselines": "lead_k oracle_sentence constant_baseline nearest_title",
     "training": "overfit_one_batch make_compute_metrics make_training_arguments NanGuard build_trainer best_epoch "

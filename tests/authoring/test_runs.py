@@ -134,3 +134,12 @@ def test_another_choice_than_the_profile_s_is_said(tmp_path, monkeypatch):
     monkeypatch.setattr(runs, "ProcessPoolExecutor", FakePool)
     with pytest.raises(CourseError, match="put it into the profile tiny"):
         runs.main(["--work", str(tmp_path), "--sweep"])
+
+
+def test_the_titles_to_rate():
+    """Lab 5 has them rated: they are there, whole, in both languages, and without a key."""
+    outputs = pd.read_csv(RUNS / "outputs.csv")
+    assert list(outputs) == ["item", "review_id", "language", "title", "review_body"]
+    assert outputs["item"].tolist() == list(range(1, 25)) and outputs["review_id"].is_unique
+    assert dict(outputs["language"].value_counts()) == {"en": 12, "es": 12}
+    assert not outputs.isna().any(axis=None)

@@ -62,6 +62,8 @@ SIGNATURES = {
         best_epoch(log_history: list[dict], metric: str = "eval_rougeL") -> dict
         NanGuard.on_log(self, args, state, control, logs=None, **kwargs)
         verdict(model_scores, baseline_scores, seed: int = 0) -> str
+        verdict_over_seeds(model_scores: Sequence[Sequence[float]], baseline_scores: Sequence[float], \
+            n_resamples: int = 1000, seed: int = 0) -> dict
     """,
     "stage5_accelerate": """
         train_epoch(model, dataloader, optimizer, scheduler, accelerator) -> float
@@ -73,6 +75,7 @@ SIGNATURES = {
         novel_ngram_rate(summary: str, source: str, n: int = 1) -> float
         unsupported_numbers(summary: str, source: str) -> list[str]
         wrong_language(summary: str, source_language: str) -> bool
+        rate_titles() -> str
         model_card(metrics: dict, base_model: str, languages: list[str], license: str) -> str
     """,
 }

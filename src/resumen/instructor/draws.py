@@ -337,6 +337,19 @@ def _scores(rng: random.Random) -> dict:
     return {"one": scores, "other": [*rng.sample(scores, 11), rng.randrange(100)], "more": rng.choice((-3, -1, 2, 5))}
 
 
+def _runs(rng: random.Random) -> dict:
+    """Return a baseline's scores, and what two runs have more than it: on each example a gain, on each a loss, or one run of either kind."""
+
+    def run(sign: int) -> list[int]:
+        return [sign * rng.randint(2, 6) for _ in range(12)]
+
+    kinds = rng.sample([(1, 1), (-1, -1), (1, -1)], 3)
+    return {
+        "baseline": [rng.randrange(100) for _ in range(12)],
+        "more": [[run(sign) for sign in signs] for signs in kinds],
+    }
+
+
 def _id_batches(rng: random.Random) -> dict:
     """Return predicted and reference ids of titles, as an evaluation hands them over."""
     tokenizer = _tokenizer()
@@ -474,6 +487,11 @@ DRAWS = {
     "verdict-tests": Draw(
         _scores, "[verdict([score + more for score in one], one), verdict(one, [score + more for score in one])]"
     ),
+    "verdict-over-seeds-tests": Draw(
+        _runs,
+        '[[found["mean_difference"], found["verdict"]] for found in (verdict_over_seeds([[score + gain for score, gain in'
+        " zip(baseline, run)] for run in runs], baseline) for runs in more)]",
+    ),
     "novel-ngram-rate-tests": Draw(_summaries, "[novel_ngram_rate(*case) for case in cases]"),
     "unsupported-numbers-tests": Draw(_numbers, "[unsupported_numbers(*case) for case in cases]"),
     "model-card-tests": Draw(
@@ -499,6 +517,7 @@ PUBLIC_ONLY = {
     "evaluate-tests": "the checks need several processes",
     "save-checkpoint-tests": "the checks compare files and logits",
     "summarizer-tests": "the checks watch how a model is called",
+    "rate-titles-tests": "the key is a reading of these titles, and nobody has read a drawn one",
     "wrong-language-tests": "the contract leaves the word lists free, so a drawn text may be unfair to a right answer",
 }
 """For each test cell without private data: why a program cannot draw any that is honest."""
