@@ -216,13 +216,6 @@ def test_every_objective_has_a_section(lesson, lecture):
     assert objectives == taught
 
 
-WITHOUT_ANSWERS = {
-    "stage4_trainer",
-    "stage5_accelerate",
-}
-"""Lectures whose exercises have no answers yet: take a lecture out when it has them."""
-
-
 def test_every_exercise_has_an_answer(lesson, lecture):
     exercises, answers = 0, []
     for cell in lecture.cells:
@@ -230,5 +223,4 @@ def test_every_exercise_has_an_answer(lesson, lecture):
             exercises += len(re.findall(r"^> \*\*Try it", cell.source, flags=re.MULTILINE))
             answers += answers_in(cell.source)
     assert [answer.code for answer in answers if len(answer.code.splitlines()) > 12] == []
-    if lesson not in WITHOUT_ANSWERS:
-        assert len(answers) == exercises
+    assert len(answers) == exercises
