@@ -221,7 +221,6 @@ WITHOUT_ANSWERS = {
     "stage2_tokenization",
     "stage3_rouge_baseline",
     "stage4_trainer",
-    "stage5_accelerate",
 }
 """Lectures whose exercises have no answers yet: take a lecture out when it has them."""
 
