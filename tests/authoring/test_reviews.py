@@ -62,7 +62,12 @@ class TestRows:
         marked = [body for body in bodies if body and clean_text(body)]
         assert sum("<b" in body or ("&" in body and ";" in body) for body in marked) == counts["html"]
         assert sum(not unicodedata.is_normalized("NFC", body) for body in marked) == counts["nfd"]
-        twice = Counter(map(normalized_body, marked))
+        # A copy is about the same thing. The same foreign review may have been planted under two products.
+        twice = Counter(
+            (row["product_id"], normalized_body(row["review_body"]))
+            for row in rows
+            if row["review_body"] and clean_text(row["review_body"])
+        )
         assert twice.total() - len(twice) == counts["duplicate"]
 
     def test_the_leaked_rows_are_there(self, language, planted):
