@@ -266,7 +266,7 @@ def check(
     Of a folder, the checklist of a project's hand-in is shown: files, figures recomputed from the predictions, model card, report.
     Its notebook takes minutes and is run from top to bottom with --run only.
 
-    With --full the hidden tests run as well, as a teacher's would: the repository has them in solutions/, and you see of them what fails.
+    With --full the hidden tests run as well, for a learner without a teacher. They come from solutions/ in the repository.
 
     Exit code 0: every task that was run is right and nothing is damaged, or the hand-in is complete. 1: anything else. 2: an option
     that does not exist.

@@ -326,6 +326,7 @@ def test_a_folder_that_cannot_be_a_workspace(tmp_path, root, mine, course_error,
         tmp_path / "file": "is a file",
         tmp_path / "full": "holds other files",
         root: "is the repository itself",
+        root / "labs" / "my-course": "lies among the repository's own files",
         mine / "labs": "lies in the workspace",
         mine / "my-course": "lies in the workspace",
     }.items():

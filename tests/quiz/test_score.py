@@ -1,6 +1,7 @@
 """The points of a self-check: kept in a workspace only, and only if they can be right."""
 
 import json
+import os
 
 import pytest
 
@@ -81,6 +82,35 @@ def test_nobody_is_asked_elsewhere(quizzes, shown, monkeypatch, tmp_path):
     monkeypatch.chdir(tmp_path)
     show_quiz(STAGE)
     assert len(shown) == 2, "there is no workspace"
+
+
+WRITE = """
+from ipywidgets.widgets.widget import _instances
+(button,) = [one for one in _instances.values() if type(one).__name__ == "Button"]
+(field,) = [one for one in _instances.values() if type(one).__name__ == "Text"]
+field.value = "8"
+button.click()
+"""
+
+
+@pytest.mark.slow
+def test_in_a_kernel_as_jupyterlab_starts_it(quizzes):
+    manager_module = pytest.importorskip("jupyter_client.manager")
+    environment = {**os.environ, "JPY_SESSION_NAME": str(quizzes / "primer.ipynb")}
+    manager, client = manager_module.start_new_kernel(kernel_name="python3", cwd=str(quizzes), env=environment)
+    try:
+        found = []
+        for code in (f"from resumen.quiz import show_quiz\nshow_quiz({STAGE!r})", WRITE):
+            client.execute_interactive(
+                code, allow_stdin=True, output_hook=lambda message: found.append(message), timeout=120
+            )
+        kinds = [set(message["content"]["data"]) for message in found if message["msg_type"] == "display_data"]
+        assert [message["content"] for message in found if message["msg_type"] == "error"] == []
+        assert "text/html" in kinds[0] and "application/vnd.jupyter.widget-view+json" in kinds[1]
+    finally:
+        client.stop_channels()
+        manager.shutdown_kernel(now=True)
+    assert read_scores(quizzes.parent) == {STAGE: Score(8, of())}
 
 
 def test_scores_of_other_quizzes_stay(quizzes):

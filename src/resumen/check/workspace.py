@@ -249,6 +249,11 @@ def _refuse(folder: Path, root: Path) -> None:
         raise CourseError(f"{folder} is a file: name a folder that is new or empty.")
     if folder.resolve() == root.resolve() or all((folder / name).is_dir() for name in FOLDERS):
         raise CourseError(f"{folder} is the repository itself: name a new folder, such as {DEFAULT}.")
+    inside = folder.resolve().parts[len(root.resolve().parts) :] if root.resolve() in folder.resolve().parents else ()
+    if inside and inside[0] in (*FOLDERS, "docs", "src", "tests"):
+        raise CourseError(
+            f"{folder} lies among the repository's own files: go to its root, or name a folder elsewhere."
+        )
     around = find_workspace(folder.resolve().parent)
     if around:
         raise CourseError(f"{folder} lies in the workspace {around}: go there, and run `resumen start` without a name.")
