@@ -26,6 +26,9 @@ ROOT = Path(__file__).parents[1]
 EVERY = [path for top in ("stages", "labs", "quizzes", "capstone") for path in sorted((ROOT / top).rglob("*.ipynb"))]
 
 
+KERNEL = "as-on-colab"
+
+
 def build_wheel(folder: Path) -> Path:
     """Build the wheel of the files that are committed or staged, say how large it is, and return it."""
     copy = folder / "course"
@@ -42,6 +45,8 @@ def make_environment(folder: Path) -> Path:
     subprocess.run([sys.executable, "-m", "venv", str(folder)], check=True)
     python = folder / "bin" / "python"
     subprocess.run([str(python), "-m", "pip", "install", "--quiet", "ipykernel"], check=True)
+    # A name of its own: `python3` would be the interpreter that this script runs on.
+    subprocess.run([str(python), "-m", "ipykernel", "install", "--prefix", str(folder), "--name", KERNEL], check=True)
     return python
 
 
@@ -49,6 +54,7 @@ def run(path: Path, wheel: Path, python: Path, folder: Path) -> str:
     """Run a notebook in an empty folder and return what became of it, in a few words."""
     subprocess.run([str(python), "-m", "pip", "uninstall", "--quiet", "--yes", "resumen"], check=True)
     notebook = nbformat.read(path, as_version=4)
+    notebook.metadata.pop("kernelspec", None)
     address = read_address(ROOT)
     first = next(cell for cell in notebook.cells if cell.cell_type == "code")
     source = first.source.replace(f"git+{address.url}@{address.tag}", wheel.as_uri())
@@ -57,13 +63,13 @@ def run(path: Path, wheel: Path, python: Path, folder: Path) -> str:
     first.source = source
     folder.mkdir()
     start = time.perf_counter()
-    client = NotebookClient(
-        notebook, timeout=1200, kernel_name="python3", resources={"metadata": {"path": str(folder)}}
-    )
+    client = NotebookClient(notebook, timeout=1200, kernel_name=KERNEL, resources={"metadata": {"path": str(folder)}})
     try:
         client.execute()
     except CellExecutionError as error:
         return f"failed: {error.ename}: {error.evalue}"
+    if subprocess.run([str(python), "-m", "pip", "show", "--quiet", "resumen"]).returncode:
+        return "ran, but did not install the course"
     return f"ran to its end in {time.perf_counter() - start:.0f} s"
 
 
@@ -81,7 +87,7 @@ def main(paths: list[Path]) -> int:
         os.environ.setdefault("IPYTHONDIR", str(folder / "ipython"))
         for number, path in enumerate(paths):
             outcome = run(path.resolve(), wheel, python, folder / f"empty{number}")
-            failed += not outcome.startswith("ran")
+            failed += not outcome.startswith("ran to its end")
             print(f"{path.resolve().relative_to(ROOT)}: {outcome}", flush=True)
         shutil.rmtree(folder / "environment")
     return failed
