@@ -23,7 +23,8 @@ from pathlib import Path
 from types import CodeType, FrameType, FunctionType
 
 KEY = {
-    "corpus": "clean_text drop_invalid filter_categories has_min_words deduplicate remove_leakage build_bilingual length_stats",
+    "corpus": "clean_text drop_invalid filter_categories has_min_words deduplicate remove_leakage build_bilingual "
+    "prepare_pairs length_stats",
     "tokenization": "fertility truncation_rate preprocess tokenize_corpus shift_right causal_mask collate decode_labels",
     "text": "tokenize_words split_sentences",
     "metrics": "rouge_n rouge_l rouge_lsum evaluate_system paired_bootstrap verdict verdict_over_seeds "
@@ -39,6 +40,7 @@ KEY = {
 """The answer key: for each module of the package the graded functions that it has under the task's own name."""
 
 ALSO = {
+    "prepare_pairs": "corpus.clean_pairs",
     "tokenize_words": "metrics.WordTokenizer",
     "rouge_n": "metrics.rouge_scores",
     "rouge_l": "metrics.rouge_scores",

@@ -26,6 +26,7 @@ SIGNATURES = {
         deduplicate(dataset: Dataset) -> Dataset
         remove_leakage(train: Dataset, held_out: Dataset) -> Dataset
         build_bilingual(english: DatasetDict, spanish: DatasetDict, seed: int = 42) -> DatasetDict
+        prepare_pairs(english: DatasetDict, spanish: DatasetDict, categories: Collection[str]) -> DatasetDict
         length_stats(dataset: Dataset) -> pd.DataFrame
     """,
     "stage2_tokenization": """

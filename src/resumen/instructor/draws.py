@@ -197,6 +197,31 @@ def _two_corpora(rng: random.Random) -> dict:
     return {"english": parts["en"], "spanish": parts["es"], "seed": rng.randrange(1000)}
 
 
+def _raw_corpora(rng: random.Random) -> dict:
+    """Return two corpora of few rows: markup, short titles, copies, leaks across splits and languages, another category."""
+    rows = [row | {"product_category": "book"} for row in _short(rng, 16)]
+    rows += [
+        row
+        | {"review_body": rng.choice((f"<p>{row['review_body']}</p>", _disguised(rng, row["review_body"])))}
+        | {"review_title": rng.choice((row["review_title"], "<b>Muy</b> bueno", "One &amp; two", None))}
+        for row in rng.choices(rows, k=16)
+    ]
+    rows += [row | {"product_category": "toy"} for row in _short(rng, 2)]
+    rows = [row | {"review_id": f"r{number}"} for number, row in enumerate(rng.sample(rows, len(rows)))]
+    # A row of its own for each split, so that none is left empty.
+    words = iter(rng.sample(["uno", "dos", "tres", "cuatro", "cinco", "seis"], 6))
+    parts = {}
+    for language in ("english", "spanish"):
+        parts[language] = {}
+        for split, count in (("train", 9), ("validation", 4), ("test", 4)):
+            some, rows = rows[:count], rows[count:]
+            own = f"{next(words)} de seis"
+            own_row = some[0] | {"review_id": f"own {own}", "review_body": own, "review_title": f"El {own}"}
+            some = [row | {"language": language[:2].replace("sp", "es")} for row in [*some, own_row]]
+            parts[language][split] = _columns(some, "product_category")
+    return parts
+
+
 def _lengths(rng: random.Random) -> dict:
     rows = [row | {"review_title": rng.choice((row["review_title"], "¡Bien!", "5 - 5"))} for row in _short(rng, 9)]
     return {"columns": _columns(rows)}
@@ -435,6 +460,12 @@ DRAWS = {
         _two_corpora,
         "{split: rows.to_dict() for split, rows in build_bilingual(*(DatasetDict({name: Dataset.from_dict(columns)"
         " for name, columns in part.items()}) for part in (english, spanish)), seed=seed).items()}",
+        _SPLITS,
+    ),
+    "prepare-pairs-tests": Draw(
+        _raw_corpora,
+        "{split: rows.to_dict() for split, rows in prepare_pairs(*(DatasetDict({name: Dataset.from_dict(columns)"
+        ' for name, columns in part.items()}) for part in (english, spanish)), ["book"]).items()}',
         _SPLITS,
     ),
     "length-stats-tests": Draw(_lengths, "length_stats(Dataset.from_dict(columns)).to_dict()", _DATASET),
