@@ -106,6 +106,10 @@ def test_the_readme_is_short_and_has_the_minutes_of_the_syllabus(page):
     assert minutes == {target: re.findall(r"\d+(?= min)", cells) for target, cells in rows if "min" in cells}
 
 
+def test_an_instructor_reads_a_thousand_words_at_most():
+    assert len((ROOT / "docs" / "instructor.md").read_text(encoding="utf-8").split()) <= 1000
+
+
 def test_no_file_is_large():
     assert [str(path) for path in FILES if path.stat().st_size > LARGEST] == []
 

@@ -1,6 +1,7 @@
 """A small builder for SVG: boxes, arrows, rows of words, in one style. A picture is 400 units wide, so that its smallest text is 11 pixels
 high on a page of 400."""
 
+import re
 import xml.etree.ElementTree as ET
 from collections.abc import Sequence
 
@@ -17,6 +18,22 @@ KINDS = {
     "off": ("url(#off)", "#77736a"),
 }
 """Fill and stroke of a box. `off` is hatched, and orange boxes have a thicker stroke: nothing is told by colour alone."""
+
+DARK = {
+    CARD: "#1b1f27",
+    INK: "#eceae4",
+    SOFT: "#b4b9c4",
+    LINE: "#3a404c",
+    "#ffffff": "#262b35",
+    "#77736a": "#8b8f99",
+    "#d3e7f5": "#12384f",
+    "#00578a": "#5aa9d6",
+    "#fbe0cc": "#4d2a12",
+    "#a84300": "#f0935a",
+    "#f1efe9": "#2e333d",
+    "#d0ccc0": "#4a505c",
+}
+"""What each colour becomes on a dark card."""
 
 FONTS = "Arial, Helvetica, 'DejaVu Sans', sans-serif"
 NARROW, WIDE = frozenset("ijltfrI .,:;'!()/-"), frozenset("mwMW<>@=")
@@ -104,6 +121,7 @@ class Drawing:
             x += room + gap
         return middles
 
-    def svg(self) -> str:
-        """Return the picture: the same text each time."""
-        return ET.tostring(self.root, encoding="unicode")
+    def svg(self, dark: bool = False) -> str:
+        """Return the picture, the same text each time: on its light card, or on a dark one."""
+        text = ET.tostring(self.root, encoding="unicode")
+        return re.sub("|".join(DARK), lambda color: DARK[color[0]], text) if dark else text
