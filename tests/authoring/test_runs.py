@@ -5,7 +5,7 @@ import json
 import pandas as pd
 import pytest
 
-from resumen.authoring import runs
+from resumen.authoring import nights, runs
 from resumen.errors import CourseError
 from resumen.experiment import RUNS
 from resumen.modeling import FINAL_DECODING
@@ -134,6 +134,22 @@ def test_another_choice_than_the_profile_s_is_said(tmp_path, monkeypatch):
     monkeypatch.setattr(runs, "ProcessPoolExecutor", FakePool)
     with pytest.raises(CourseError, match="put it into the profile tiny"):
         runs.main(["--work", str(tmp_path), "--sweep"])
+
+
+def test_each_night_shows_its_mistake_and_no_other():
+    """Lab 4's key, read off the logs: the sign of each mistake is in one night only."""
+    logs = dict(list(pd.read_csv(RUNS / "nights.csv").groupby("night")))
+    assert list(logs) == list(nights.NIGHTS)
+    signs = {
+        "A": lambda log: log["eval_loss"].nunique() == 1,
+        "B": lambda log: log["eval_rougeL"].max() > 0 and log["eval_gen_len"].max() < 4,
+        "C": lambda log: log["loss"].max() < 5 and log["eval_gen_len"].min() > 5,
+        "D": lambda log: log["loss"].max() > 20,
+    }
+    assert {night: [other for other in logs if shows(logs[other])] for night, shows in signs.items()} == {
+        night: [night] for night in signs
+    }
+    assert logs["C"]["loss"].is_monotonic_decreasing and logs["C"]["eval_loss"].is_monotonic_decreasing
 
 
 def test_the_titles_to_rate():

@@ -62,6 +62,7 @@ SIGNATURES = {
         overfit_one_batch(model, batch, steps: int, learning_rate: float) -> list[float]
         best_epoch(log_history: list[dict], metric: str = "eval_rougeL") -> dict
         NanGuard.on_log(self, args, state, control, logs=None, **kwargs)
+        diagnose() -> dict[str, int]
         verdict(model_scores, baseline_scores, seed: int = 0) -> str
         verdict_over_seeds(model_scores: Sequence[Sequence[float]], baseline_scores: Sequence[float], \
             n_resamples: int = 1000, seed: int = 0) -> dict

@@ -543,6 +543,7 @@ PUBLIC_ONLY = {
     "overfit-one-batch-tests": "the loss depends on the model in the cell, not on data",
     "NanGuard-tests": "it has two outcomes, and the public tests see both",
     "build-trainer-tests": "the checks look at the parts of a Trainer, not at values",
+    "diagnose-tests": "the logs are of real runs, and a drawn one would be invented",
     "train-epoch-tests": "the checks count steps and compare gradients",
     "backward-accumulated-tests": "the checks compare gradients",
     "evaluate-tests": "the checks need several processes",
