@@ -81,14 +81,14 @@ def picture(language: str, found: dict[str, Example]) -> Drawing:
     said = WORDS[language]
     drawing = Drawing(said["heading"], said["alt"].format(**found), 282)
     drawing.box(16, 112, 368, 26, said["model"], "strong", bold=True)
-    for place, example in zip((108, WIDTH - 108), found.items(), strict=True):
+    for place, example in zip((104, WIDTH - 104), found.items(), strict=True):
         code, (body, title, reference, score) = example
         drawing.text(place, 44, said["review"][code], color=SOFT)
-        drawing.box(place - 92, 54, 184, 46, textwrap.fill(body, 28), "blue")
+        drawing.box(place - 88, 54, 176, 46, textwrap.fill(body, 28), "blue")
         drawing.line((place, 101), (place, 111))
         drawing.line((place, 139), (place, 149), hot=True)
         drawing.text(place, 158, said["title"], bold=True, color=KINDS["orange"][1])
-        drawing.box(place - 92, 168, 184, 32, textwrap.fill(title, 28), "orange")
+        drawing.box(place - 88, 168, 176, 32, textwrap.fill(title, 28), "orange")
         drawing.text(place, 212, f"{said['customer']}:", color=SOFT)
         drawing.text(place, 227, reference)
         drawing.text(place, 243, f"ROUGE-1 F1 × 100: {score}", bold=True)
