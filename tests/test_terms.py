@@ -42,12 +42,12 @@ TERMS = [
 NO_TERM = r"evidencias?|por omisión|predeterminad[oa]s?"
 """Spanish words with one chosen form that is no term: *indicios*, *por defecto*."""
 
-CODE = re.compile(r"```.*?```|`[^`]*`|<!--.*?-->|\]\([^)]*\)|https?://\S+", re.DOTALL)
+CODE = re.compile(r"```.*?```|`[^`]*`|<[^>]+>|\]\([^)]*\)|https?://\S+", re.DOTALL)
 NUMBERED = re.compile(r"(?:Python|CC BY|Apache|versión)[ -][\d.]+")
 
 
 def prose(text):
-    """Return a text without code, link targets and the numbers of versions and licences."""
+    """Return a text without code, tags, link targets and the numbers of versions and licences."""
     return NUMBERED.sub(" ", CODE.sub(" ", text))
 
 
