@@ -6,9 +6,9 @@ import sys
 
 import nbformat
 import pytest
-import small_course
 import small_lab
-from small_course import LAB, LECTURE, change
+import small_repository
+from small_repository import LAB, LECTURE, change
 
 from resumen import cli
 from resumen.check import notebook, progress, workspace
@@ -26,7 +26,7 @@ def root(tmp_path, monkeypatch):
     """The repository that the workspace is made from, its labs taken for those of the package."""
     monkeypatch.setattr("os.fsync", lambda number: None)
     monkeypatch.setenv("COLUMNS", "200")
-    root = small_course.make(tmp_path / "repository")
+    root = small_repository.make(tmp_path / "repository")
     monkeypatch.setattr(notebook, "LABS", root / "labs")
     return root
 
@@ -89,7 +89,7 @@ def test_a_lecture_counts_by_the_cells_that_were_run(mine, root):
     lecture = nbformat.read(mine / LECTURE, as_version=4)
     lecture.cells[1].execution_count = 3
     lecture.cells.append(nbformat.v4.new_code_cell(""))
-    small_course.write(mine / LECTURE, lecture)
+    small_repository.write(mine / LECTURE, lecture)
     assert stand(mine, small_lab.STAGE).read == 0.5
     change(root / LECTURE, top="# Another title")
     workspace.start(mine, root)
@@ -109,9 +109,9 @@ def test_a_self_check_counts_by_the_points_that_were_kept(mine):
 def test_a_project_counts_from_its_own_notebook(mine, runs):
     assert stand(mine, "premier").notebook == ""
     folder = mine / "capstone" / "premier" / "my folder"
-    small_course.write(folder / "project.ipynb", small_lab.released())
+    small_repository.write(folder / "project.ipynb", small_lab.released())
     (notebook.LABS / "premier").mkdir()
-    small_course.write(notebook.LABS / "premier" / "lab.ipynb", small_lab.released())
+    small_repository.write(notebook.LABS / "premier" / "lab.ipynb", small_lab.released())
     change(folder / "project.ipynb", double=DOUBLE)
     assert stand(mine, "premier").count(RIGHT) == 1
     page = progress.write_page(mine, progress.look(mine)).read_text(encoding="utf-8")
@@ -205,7 +205,7 @@ def test_hidden_tests_of_another_edition(mine, root, command):
     solution = root / "solutions" / small_lab.STAGE / "lab.ipynb"
     some = nbformat.read(solution, as_version=4)
     some.cells = [cell for cell in some.cells if not cell.id.startswith("shout")]
-    small_course.write(solution, some)
+    small_repository.write(solution, some)
     change(mine / LAB, double=DOUBLE)
     code, out, err = command("check", mine / LAB, "--full", "--root", root)
     assert (code, out, err.count("\n")) == (1, "", 1) and "has other tasks than the released notebook" in err
@@ -234,7 +234,7 @@ def test_the_hidden_tests_of_a_real_lab(request, tmp_path, command, monkeypatch)
     answers = {cell.id: cell.source for cell in solution.cells if cell.metadata.get("nbgrader", {}).get("solution")}
     for cell in lab.cells:
         cell.source = re.sub(r"^ *### (BEGIN|END) SOLUTION\n?", "", answers.get(cell.id, cell.source), flags=re.M)
-    small_course.write(path, lab)
+    small_repository.write(path, lab)
     code, out, err = command("check", path, "--full")
     assert code == 0, out + err
     assert "88 of 88 points" in out and "Model answer." in out

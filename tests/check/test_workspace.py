@@ -10,9 +10,9 @@ from pathlib import Path
 
 import nbformat
 import pytest
-import small_course
 import small_lab
-from small_course import LAB, LECTURE, change, texts
+import small_repository
+from small_repository import LAB, LECTURE, change, texts
 
 from resumen import cli
 from resumen.check import notebook, workspace
@@ -33,7 +33,7 @@ def made(tmp_path_factory):
     place = tmp_path_factory.mktemp("made")
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr("os.fsync", lambda number: None)
-        workspace.start(place / "my-course", small_course.make(place / "repository"))
+        workspace.start(place / "my-course", small_repository.make(place / "repository"))
     return place
 
 
@@ -69,7 +69,7 @@ def test_a_link_that_would_lead_nowhere(mine, root):
         "See the code (`src/resumen/corpus.py` in the repository), [map](../README.md).\n"
     )
     assert (mine / "capstone/premier/brief.md").read_text(encoding="utf-8") == "Read [the rubric](rubric.md#levels).\n"
-    small_course.write(root / "pyproject.toml", small_course.address(published=True))
+    small_repository.write(root / "pyproject.toml", small_repository.address(published=True))
     workspace.start(mine, root)
     assert "[the code](https://github.com/o/r/blob/v1/src/resumen/corpus.py)" in page.read_text(encoding="utf-8")
 
@@ -102,8 +102,8 @@ def test_a_file_that_was_only_run_is_replaced(mine, root):
     notebook = nbformat.read(mine / LECTURE, as_version=4)
     notebook.cells[1].execution_count = 7
     notebook.cells.append(nbformat.v4.new_code_cell(""))
-    small_course.write(mine / LECTURE, notebook)
-    small_course.strip_ids(mine / LECTURE)
+    small_repository.write(mine / LECTURE, notebook)
+    small_repository.strip_ids(mine / LECTURE)
     change(root / LECTURE, top="# A better title")
     assert start(mine, root) == [f"{LECTURE} is brought up to date."]
     assert texts(mine / LECTURE)["top"] == "# A better title"
@@ -112,13 +112,13 @@ def test_a_file_that_was_only_run_is_replaced(mine, root):
 def test_a_page_with_other_line_ends_is_replaced(mine, root):
     page = "capstone/premier/brief.md"
     (mine / page).write_bytes((mine / page).read_bytes().replace(b"\n", b"\r\n"))
-    small_course.write(root / page, "New.\n")
+    small_repository.write(root / page, "New.\n")
     assert start(mine, root) == [f"{page} is brought up to date."]
 
 
 def test_what_is_new_and_what_was_deleted_comes(mine, root):
     (mine / LAB).unlink()
-    small_course.write(root / "capstone/premier/template.md", "# A template\n")
+    small_repository.write(root / "capstone/premier/template.md", "# A template\n")
     assert sorted(start(mine, root)) == ["capstone/premier/template.md is new.", f"{LAB} is new."]
 
 
@@ -135,7 +135,7 @@ def test_a_change_stays_and_the_new_one_lies_beside(mine, root, name):
         if name == LECTURE:
             change(folder / name, top=text)
         else:
-            small_course.write(folder / name, text)
+            small_repository.write(folder / name, text)
 
     edit(mine, "my notes")
     before = (mine / name).read_bytes()
@@ -146,7 +146,7 @@ def test_a_change_stays_and_the_new_one_lies_beside(mine, root, name):
     edit(root, "third edition")  # the one beside was not touched: it is replaced
     assert start(mine, root) == [f"{name} stays as it is (you changed it); the new one is {beside.name}."]
     assert "third edition" in (mine / beside).read_text(encoding="utf-8")
-    small_course.write(mine / beside, "half of it copied")
+    small_repository.write(mine / beside, "half of it copied")
     edit(root, "fourth edition")
     (sentence,) = start(mine, root)
     assert sentence.endswith(f"{beside.stem}-2{beside.suffix}.")
@@ -167,7 +167,7 @@ def answered(mine):
     own = nbformat.v4.new_code_cell("double(8)", id="mine")
     notebook.cells.insert(notebook.cells.index(cells["double"]) + 1, own)
     notebook.metadata["mine"] = True
-    small_course.write(mine / LAB, notebook)
+    small_repository.write(mine / LAB, notebook)
     return mine / LAB
 
 
@@ -181,14 +181,14 @@ def second_edition(root):
     cells["double-tests"].source += "\n# another test"
     notebook.cells.remove(cells["title"])
     notebook.cells.insert(0, nbformat.v4.new_markdown_cell("# Lab 0, second edition", id="new-title"))
-    small_course.write(root / LAB, notebook)
+    small_repository.write(root / LAB, notebook)
     return root / LAB
 
 
 @pytest.mark.parametrize("ids", ["kept", "lost"])
 def test_a_lab_gets_its_new_text_around_the_answers(mine, root, answered, second_edition, ids):
     if ids == "lost":
-        small_course.strip_ids(answered)
+        small_repository.strip_ids(answered)
     before = answered.read_bytes()
     assert start(mine, root) == [f"{LAB} is brought up to date, with your answers; as it was: lab.backup.ipynb."]
     assert answered.with_name("lab.backup.ipynb").read_bytes() == before
