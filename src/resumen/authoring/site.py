@@ -7,6 +7,7 @@ import os
 import re
 import shutil
 import sys
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 from html.parser import HTMLParser
@@ -19,28 +20,39 @@ from resumen.address import BADGE, Address, read_address
 from resumen.errors import CourseError
 from resumen.files import read_text, write_text
 from resumen.notebooks import read_notebook, write_notebook
-from resumen.setup import LESSONS, PRIMER, STAGES
+from resumen.setup import PRIMER, PROJECTS, STAGES
 
 HERE = "docs/site"
 """Where Sphinx's configuration and the theme stand in the repository."""
 
 DATA = "src/resumen/data"
 PARTS = {
-    "README.md": {"en": "Overview", "es": "Resumen de la etapa"},
-    "lecture.ipynb": {"en": "Lecture", "es": "Lección"},
-    "lab.ipynb": {"en": "Lab", "es": "Práctica"},
+    "overview": {"en": "Overview", "es": "Resumen de la etapa"},
+    "lecture": {"en": "Lecture", "es": "Lección"},
+    "lab": {"en": "Lab", "es": "Práctica"},
     "quiz": {"en": "Quiz", "es": "Cuestionario"},
+    "brief": {"en": "Brief", "es": "Encargo"},
+    "data_contract": {"en": "Data contract", "es": "Contrato de datos"},
+    "rubric": {"en": "Rubric", "es": "Rúbrica"},
+    "checklist": {"en": "Checklist", "es": "Lista de control"},
+    "starter": {"en": "Starter", "es": "Cuaderno de partida"},
+    "annotations": {"en": "Worked example", "es": "Ejemplo resuelto"},
 }
-"""What the pages of a lesson are called in the list of contents."""
+"""What the pages of a lesson or project are called in the list of contents."""
 
 OTHERS = {
     "Start": ["README.md", "docs/setup.md", "stages/README.md"],
-    "Projects": [
-        "capstone/README.md",
-        *(f"capstone/premier/{name}" for name in ("brief.md", "rubric.md", "checklist.md", "starter.ipynb")),
-        *(f"capstone/capstone/{name}" for name in ("brief.md", "data_contract.md", "rubric.md", "checklist.md")),
-        "capstone/capstone/starter.ipynb",
-    ],
+    "Projects": ["capstone/README.md"],
+    **{
+        project.capitalize(): [
+            *(
+                f"capstone/{project}/{name}"
+                for name in ("brief.md", *more, "rubric.md", "checklist.md", "starter.ipynb")
+            ),
+            f"solutions/{project}/annotations.md",
+        ]
+        for project, more in (("premier", ()), ("capstone", ("data_contract.md",)))
+    },
     "Reference": [
         "docs/glossary.md",
         *(f"{DATA}/{name}/README.md" for name in ("mt5-tiny", "reviews", "synopses", "news", "help", "runs")),
@@ -50,15 +62,13 @@ OTHERS = {
     "Teach and contribute": [
         "docs/instructor.md",
         "quizzes/README.md",
-        "solutions/premier/annotations.md",
-        "solutions/capstone/annotations.md",
         "CONTRIBUTING.md",
         "docs/style.md",
         "docs/architecture.md",
         "tests/README.md",
     ],
 }
-"""The pages that belong to no lesson, in reading order. The first two groups stand before and after the lessons."""
+"""The pages that belong to no lesson, in reading order. The lessons stand after the first group."""
 
 SPANISH_GROUPS = {
     "Start": "Empezar",
@@ -119,21 +129,24 @@ class Site:
     pages: dict[str, Page] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
-        for group, sources in list(OTHERS.items())[:1]:
-            self._add(group, sources)
-        for lesson in sorted(LESSONS, key=lambda name: (*STAGES[:1], PRIMER, *STAGES[1:]).index(name)):
-            group = "Primer" if lesson == PRIMER else f"{STAGES.index(lesson) + 1}"
+        first, *others = OTHERS.items()
+        self._add(*first)
+        for lesson in (STAGES[0], PRIMER, *STAGES[1:]):
+            quiz = f"quizzes/{lesson}.ipynb"
             if lesson == PRIMER:
-                self._add(group, [f"stages/{PRIMER}.ipynb"], ["lecture.ipynb"])
+                self._add("Primer", [f"stages/{PRIMER}.ipynb", quiz], ["lecture", "quiz"])
             else:
-                names = ("README.md", "lecture.ipynb")
-                self._add(group, [f"stages/{lesson}/{name}" for name in names], names)
-                self._add(group, [f"labs/{lesson}/lab.ipynb"], ["lab.ipynb"])
-            self._add(group, [f"quizzes/{lesson}.ipynb"], ["quiz"])
-        for group, sources in list(OTHERS.items())[1:]:
-            self._add(group, sources)
+                sources = [
+                    f"stages/{lesson}/README.md",
+                    f"stages/{lesson}/lecture.ipynb",
+                    f"labs/{lesson}/lab.ipynb",
+                    quiz,
+                ]
+                self._add(str(STAGES.index(lesson) + 1), sources, ["overview", "lecture", "lab", "quiz"])
+        for group, sources in others:
+            self._add(group, sources, [Path(source).stem for source in sources] if group.lower() in PROJECTS else ())
 
-    def _add(self, group: str, sources, parts=()) -> None:
+    def _add(self, group: str, sources: Sequence[str], parts: Iterable[str] = ()) -> None:
         for source, part in zip(sources, parts or [""] * len(sources), strict=True):
             page = self.pages[source] = Page(source, group, part)
             self._describe(page)
@@ -189,7 +202,7 @@ class Site:
     def _group(self, name: str, language: str, stage: str) -> str:
         if name.isdigit():
             return f"{stage} {name}"
-        return SPANISH_GROUPS[name] if language == "es" else name
+        return SPANISH_GROUPS.get(name, name) if language == "es" else name
 
     def in_language(self, page: Page, language: str) -> Page:
         """Return a page in a language, as it is where it has no other."""
