@@ -74,6 +74,11 @@ def test_every_page_has_what_a_reader_needs(html):
         assert len(text.encode()) < LARGEST
 
 
+@pytest.mark.parametrize(("name", "door"), [("index", "Begin with stage 1"), ("index.es", "Empezar por la etapa 1")])
+def test_the_first_page_has_doors(html, name, door):
+    assert f'<a href="stages/stage1_corpus/index.html">{door}</a>' in html[f"{name}.html"]
+
+
 def test_stated_minutes_are_taken_over():
     stated = {page.source: page.minutes for page in SITE.pages.values() if page.stated}
     assert set(stated) >= {
