@@ -71,7 +71,6 @@ def generation_defaults(model: PreTrainedModel, max_new_tokens: int) -> Generati
     )
 
 
-@torch.no_grad()
 def greedy_decode(
     model: PreTrainedModel, input_ids: torch.Tensor, attention_mask: torch.Tensor, max_new_tokens: int
 ) -> torch.Tensor:
@@ -82,16 +81,17 @@ def greedy_decode(
     config, was_training = model.config, model.training
     model.eval()
     try:
-        encoded = model.get_encoder()(input_ids=input_ids, attention_mask=attention_mask)
-        written = input_ids.new_full((len(input_ids), 1), config.decoder_start_token_id)
-        has_ended = torch.zeros_like(written, dtype=torch.bool)
-        for _ in range(max_new_tokens):
-            output = model(encoder_outputs=encoded, attention_mask=attention_mask, decoder_input_ids=written)
-            pieces = output.logits[:, -1:].argmax(dim=-1).masked_fill(has_ended, config.pad_token_id)
-            written = torch.cat([written, pieces], dim=1)
-            has_ended |= pieces == config.eos_token_id
-            if has_ended.all():
-                break
+        with torch.no_grad():  # not a decorator: `resumen.own` could not see behind it
+            encoded = model.get_encoder()(input_ids=input_ids, attention_mask=attention_mask)
+            written = input_ids.new_full((len(input_ids), 1), config.decoder_start_token_id)
+            has_ended = torch.zeros_like(written, dtype=torch.bool)
+            for _ in range(max_new_tokens):
+                output = model(encoder_outputs=encoded, attention_mask=attention_mask, decoder_input_ids=written)
+                pieces = output.logits[:, -1:].argmax(dim=-1).masked_fill(has_ended, config.pad_token_id)
+                written = torch.cat([written, pieces], dim=1)
+                has_ended |= pieces == config.eos_token_id
+                if has_ended.all():
+                    break
     finally:
         model.train(was_training)
     return written

@@ -7,6 +7,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from resumen.authoring.measures import load_texts
 from resumen.baselines import (
     constant_baseline,
     copy_text,
@@ -238,10 +239,10 @@ def test_no_text_has_no_nearest_title():
 
 
 def test_titles_to_rate_are_those_of_the_baselines(pairs):
-    """Lab 3 has them read: each is what the baseline makes of its review, or was a train title when it was picked."""
+    """Lab 3 has them read: each is what the baseline makes of its review, or was when it was picked; the corpus may have grown since."""
     rows = pd.read_csv(DATA / "ratings" / "baselines.csv", index_col="item")
     reviews = pairs["validation"].to_pandas().set_index("review_id")
-    titles = set(pairs["train"]["review_title"][:])
+    titles = {text["title"] for language in ("en", "es") for text in load_texts(language)}
     assert list(rows.index) == list(range(1, 13))
     for row in rows.itertuples():
         review = reviews.loc[row.review_id]
