@@ -124,6 +124,7 @@ def test_axe_finds_nothing_and_nothing_scrolls_sideways(show, name):
             shown = [f"{rule['id']}: {node['html'][:150]}" for rule in found for node in rule["nodes"]]
             assert shown == [], f"{theme}, {width} pixels"
             assert page.evaluate("document.documentElement.scrollWidth") <= width, f"{theme}, {width} pixels"
+            assert page.get_by_role("searchbox").first.bounding_box()["width"] > 120, f"{theme}, {width} pixels"
 
 
 def test_the_keyboard_is_enough(show):
