@@ -71,27 +71,27 @@ def generation_defaults(model: PreTrainedModel, max_new_tokens: int) -> Generati
     )
 
 
-@torch.no_grad()
 def greedy_decode(
     model: PreTrainedModel, input_ids: torch.Tensor, attention_mask: torch.Tensor, max_new_tokens: int
 ) -> torch.Tensor:
     """Return what `generate` writes with one beam and without sampling: start, pieces, `</s>`, padding. Stage 2 builds this loop by hand.
 
-    The encoder runs once. The model decodes in eval mode, and its mode is restored.
+    The encoder runs once. The model decodes in eval mode, without gradients, and its mode is restored.
     """
     config, was_training = model.config, model.training
     model.eval()
     try:
-        encoded = model.get_encoder()(input_ids=input_ids, attention_mask=attention_mask)
-        written = input_ids.new_full((len(input_ids), 1), config.decoder_start_token_id)
-        has_ended = torch.zeros_like(written, dtype=torch.bool)
-        for _ in range(max_new_tokens):
-            output = model(encoder_outputs=encoded, attention_mask=attention_mask, decoder_input_ids=written)
-            pieces = output.logits[:, -1:].argmax(dim=-1).masked_fill(has_ended, config.pad_token_id)
-            written = torch.cat([written, pieces], dim=1)
-            has_ended |= pieces == config.eos_token_id
-            if has_ended.all():
-                break
+        with torch.no_grad():
+            encoded = model.get_encoder()(input_ids=input_ids, attention_mask=attention_mask)
+            written = input_ids.new_full((len(input_ids), 1), config.decoder_start_token_id)
+            has_ended = torch.zeros_like(written, dtype=torch.bool)
+            for _ in range(max_new_tokens):
+                output = model(encoder_outputs=encoded, attention_mask=attention_mask, decoder_input_ids=written)
+                pieces = output.logits[:, -1:].argmax(dim=-1).masked_fill(has_ended, config.pad_token_id)
+                written = torch.cat([written, pieces], dim=1)
+                has_ended |= pieces == config.eos_token_id
+                if has_ended.all():
+                    break
     finally:
         model.train(was_training)
     return written
