@@ -127,6 +127,16 @@ def _guard():
                     if not users[one]:
                         exchange(one, real.pop(one))
 
+    def key_codes() -> list[CodeType]:
+        """Return the code of each loaded function of the key."""
+        names = [
+            f"{module}.{name}"
+            for module, some in KEY.items()
+            if f"resumen.{module}" in sys.modules
+            for name in some.split()
+        ]
+        return [real.get(one, one.__code__) for name in names for one in _functions(name)]
+
     def is_key(code: CodeType) -> bool:
         """Say whether code is that of a function of the key, wherever it comes from. A student's own cell is no such place."""
         if _source_of(code.co_filename) in sources:
@@ -134,14 +144,7 @@ def _guard():
         if any(mark in code.co_filename for mark in _cells):
             return False
         known = (code.co_code, code.co_names, code.co_varnames)
-        names = [
-            f"{module}.{name}"
-            for module, some in KEY.items()
-            if f"resumen.{module}" in sys.modules
-            for name in some.split()
-        ]
-        codes = [real.get(one, one.__code__) for name in names for one in _functions(name)]
-        return any((one.co_code, one.co_names, one.co_varnames) == known for one in codes)
+        return any((one.co_code, one.co_names, one.co_varnames) == known for one in key_codes())
 
     def hook(event: str, details: tuple) -> None:
         if event == "open":
@@ -168,6 +171,8 @@ def _guard():
             code = details[0] if event == "function.__new__" else details[2]
             if not getattr(exchanging, "on", False) and isinstance(code, CodeType) and is_key(code):
                 raise NotYourOwn(_words(f"code of {code.co_name}"))
+        elif event == "code.__new__" and any(one.co_code == details[0] for one in key_codes()):
+            raise NotYourOwn(_words(f"code of {details[2]}"))  # with another file's name it would pass for a cell's
         elif users and event in ("subprocess.Popen", "os.system", "os.exec", "os.posix_spawn") and any(users.values()):
             raise NotYourOwn("An answer starts no other program while it is tested.")
 

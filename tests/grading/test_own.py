@@ -37,6 +37,8 @@ COPIED = {
     "{name} = types.FunctionType(f.__code__, f.__globals__, f.__name__, f.__defaults__)\n{name}.__kwdefaults__ = f.__kwdefaults__",
     "renamed code": "import types, resumen.{module} as m\nf = m.{name}\n"
     "{name} = types.FunctionType(f.__code__.replace(co_filename='mine.py'), f.__globals__, 'mine', f.__defaults__)",
+    "cell's code": "import types, resumen.{module} as m\nf = m.{name}\n"
+    "{name} = types.FunctionType(f.__code__.replace(co_filename='ipykernel_1/cell.py'), f.__globals__, 'mine', f.__defaults__)",
     "code of another": "import resumen.{module} as m\ndef {name}(): ...\n{name}.__code__ = m.{name}.__code__",
     "source": "import resumen.{module} as m\nspace = dict(vars(m))\nexec(open(m.__file__).read(), space)\n{name} = space['{name}']",
     "inspect": "import inspect, resumen.{module} as m\nspace = dict(vars(m))\nexec(inspect.getsource(m.{name}), space)\n{name} = space['{name}']",

@@ -5,6 +5,7 @@ its text: the released lab is taken, and the student's answers are put into it. 
 """
 
 import re
+import tempfile
 from dataclasses import dataclass, replace
 from importlib.resources import files
 from pathlib import Path
@@ -182,7 +183,7 @@ def run(notebook: nbformat.NotebookNode, folder: Path, released: nbformat.Notebo
 
     Args:
         notebook: the mended one, as it is or with its hidden tests.
-        folder: where it runs.
+        folder: where a lab runs; a project runs in an empty folder, as in grading.
         released: the notebook as students got it.
 
     Raises:
@@ -192,21 +193,24 @@ def run(notebook: nbformat.NotebookNode, folder: Path, released: nbformat.Notebo
     if not is_attempted(notebook, released):
         graded = [cell for cell in notebook.cells if grading_of(cell).get("grade")]
         return [_sized(Row(WRITTEN if is_answer(cell) else _task_name(cell), NOT_ATTEMPTED), cell) for cell in graded]
-    client = make_client(notebook, folder, timeout=CELL_TIMEOUT, interrupt_on_timeout=True, allow_errors=True)
     died = False
-    try:
-        client.execute()
-    except DeadKernelError:
-        died = True  # the tasks before this one have their outcomes
+    with tempfile.TemporaryDirectory() as empty:  # a project writes its hand-in where it runs: not over the student's
+        place = Path(empty) if set(stages_named(released.cells)) & set(PROJECTS) else folder
+        client = make_client(notebook, place, timeout=CELL_TIMEOUT, interrupt_on_timeout=True, allow_errors=True)
+        try:
+            client.execute()
+        except DeadKernelError:
+            died = True  # the tasks before this one have their outcomes
     originals = {grading_of(cell)["grade_id"]: cell for cell in released.cells if grading_of(cell)}
     rows, answer = [], None
-    for cell in notebook.cells:
+    for place, cell in enumerate(notebook.cells):
         grading = grading_of(cell)
         if grading.get("grade") and grading.get("solution"):
             is_untouched = plain(cell.source) == plain(originals[grading["grade_id"]].source)
             rows.append(_sized(Row(WRITTEN, NOT_ATTEMPTED if is_untouched else ANSWERED), cell))
         elif grading.get("grade"):
-            rows.append(_sized(_row(cell, answer, died), cell))
+            is_ended = not died or any(later.get("execution_count") for later in notebook.cells[place + 1 :])
+            rows.append(_sized(_row(cell, answer, not is_ended), cell))
         elif grading.get("solution"):
             answer = cell
     return rows
@@ -219,7 +223,8 @@ def _row(tests: nbformat.NotebookNode, answer: nbformat.NotebookNode | None, die
         return Row(name, WRONG, f"The answer cell itself does not run: {failed[0]}: {failed[1]}")
     if error is None:
         # When the kernel dies, the cell that killed it may look like one that ran: only its own words tell.
-        is_run = not died or any(f": {RIGHT}." in output.get("text", "") for output in tests.outputs)
+        has_said = any(f": {RIGHT}." in output.get("text", "") for output in tests.outputs)
+        is_run = not died or (has_said and "HIDDEN TESTS" not in tests.source)  # those come after the word
         return Row(name, RIGHT) if is_run else Row(name, WRONG, "Not run: the kernel died in this task or before it.")
     kind, message = error
     if kind == "NotImplementedError":

@@ -89,7 +89,10 @@ def look(folder: Path, run: bool = True, on_run: Callable[[str], None] = lambda 
     minutes, results, scores = read_manifest(folder)["minutes"], _read_results(folder), read_scores(folder)
     standings = []
     for lesson in minutes:
-        read = results["read"][lesson] = max(_share_run(lecture_path(folder, lesson)), results["read"].get(lesson, 0))
+        results["read"][lesson] = max(_share_run(lecture_path(folder, lesson)), results["read"].get(lesson, 0))
+    _write_results(folder, results)
+    for lesson in minutes:
+        read = results["read"][lesson]
         name = f"labs/{lesson}/{LAB}" if lesson in STAGES else ""
         rows, is_full, trouble = _tasks(folder, name, results["runs"], run, on_run)
         standings.append(Standing(lesson, name, read, rows, is_full, trouble, scores.get(lesson), minutes[lesson]))
@@ -98,16 +101,21 @@ def look(folder: Path, run: bool = True, on_run: Callable[[str], None] = lambda 
         name = begun[0].relative_to(folder).as_posix() if begun else ""
         rows, is_full, trouble = _tasks(folder, name, results["runs"], run, on_run)
         standings.append(Standing(project, name, None, rows, is_full, trouble, None, {}))
-    _write_results(folder, results)
     return standings
 
 
 def keep_full(folder: Path, path: Path, examined: Examined, rows: list[Row]) -> None:
     """Keep what `resumen check --full` found of a lab in a workspace: it counts for as long as the answers stay the same."""
-    results = _read_results(folder)
     name = path.resolve().relative_to(folder.resolve()).as_posix()
-    results["runs"][name] = {"key": _key(examined), "full": True, "rows": list(map(asdict, rows))}
-    _write_results(folder, results)
+    _keep_run(folder, name, {"key": _key(examined), "full": True, "rows": list(map(asdict, rows))})
+
+
+def _keep_run(folder: Path, name: str, run: dict) -> None:
+    """Keep a result at once: neither a stop nor another terminal costs it. A full one of the same answers stays."""
+    results = _read_results(folder)
+    if run["full"] or results["runs"].get(name, {}).get("key") != run["key"]:
+        results["runs"][name] = run
+        _write_results(folder, results)
 
 
 def _share_run(path: Path) -> float:
@@ -142,7 +150,7 @@ def _tasks(
         on_run(name)
         os.environ.setdefault("RESUMEN_QUICK", "1")  # a project's fine-tunes take minutes; its tasks need none of them
     rows = lab.run(examined.mended, path.parent, examined.released)
-    runs[name] = {"key": key, "full": False, "rows": list(map(asdict, rows))}
+    _keep_run(folder, name, {"key": key, "full": False, "rows": list(map(asdict, rows))})
     return rows, False, ""
 
 

@@ -118,7 +118,10 @@ def keep_guess(key: str, guess: str) -> None:
         path, name = _place(key)
         with contextlib.suppress(OSError):
             path.parent.mkdir(parents=True, exist_ok=True)
-            write_text(path, json.dumps(_read(path) | {name: guess}, indent=2, ensure_ascii=False) + "\n")
+            guesses = _read(path)
+            if not guesses and path.exists():  # what cannot be read stays, beside
+                path.replace(path.with_name(f"{path.stem}.damaged{path.suffix}"))
+            write_text(path, json.dumps(guesses | {name: guess}, indent=2, ensure_ascii=False) + "\n")
 
 
 def _read(path: Path) -> dict:

@@ -38,9 +38,12 @@ def read_scores(workspace: Path) -> dict[str, Score]:
 
 def keep_score(workspace: Path, stage: str, score: Score) -> None:
     """Keep a score; an earlier one of the stage goes."""
-    kept = read_scores(workspace) | {stage: score}
+    path, kept = workspace / SCORES, read_scores(workspace)
+    if not kept and path.exists():  # what cannot be read stays, beside
+        path.replace(path.with_name(f"{path.stem}.damaged{path.suffix}"))
+    kept |= {stage: score}
     text = json.dumps({name: [one.points, one.of] for name, one in kept.items()}, indent=1)
-    write_text(workspace / SCORES, text + "\n")
+    write_text(path, text + "\n")
 
 
 def ask_score(quiz: Quiz) -> None:
