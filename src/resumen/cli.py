@@ -326,7 +326,10 @@ def _tell_in_full(path: Path, examined, rows: list, models: list[str]) -> None:
             console.print(f"{row.points:g} points, which you give yourself: compare your text with these.\n")
             console.print(Markdown(model))
         else:
-            console.print("The model answer and the rubric of the written task are shown once you wrote something.")
+            console.print(
+                "The model answer and the rubric of the written task are shown once you wrote something.",
+                soft_wrap=True,
+            )
     if folder := find_workspace(path.resolve().parent):
         keep_full(folder, path, examined, rows)
 

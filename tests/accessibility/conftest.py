@@ -8,7 +8,7 @@ from playwright.sync_api import sync_playwright
 CHROMIUM = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome", "chrome"))), None)
 
 
-@pytest.fixture(scope="package")
+@pytest.fixture(scope="module")  # playwright leaves an event loop running until it is closed
 def browser():
     if CHROMIUM is None:
         pytest.skip("there is no Chromium on the PATH")

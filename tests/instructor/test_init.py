@@ -147,7 +147,7 @@ class TestFirstHour:
         graded = nbformat.read(course / "var" / "autograded" / JOSE / STAGE / "lab.ipynb", as_version=4)
         source = nbformat.read(course / "solutions" / STAGE / "lab.ipynb", as_version=4)
         tests = {cell.id: cell.source for cell in source.cells if draws.PLACE in cell.source}
-        assert len(tests) == 8
+        assert len(tests) == 9
         assert {cell.id: cell.source for cell in graded.cells if cell.id in tests} == tests
 
     def test_what_was_said_of_the_files(self, hour):
@@ -157,16 +157,16 @@ class TestFirstHour:
         assert "lab: n = 2" in printed and "quiz: n = 1" in printed
 
     def test_scores(self, hour):
-        """José lost has_min_words (10 points), Ana deduplicate (12); each has 7 of 12 for the written answer."""
+        """José lost has_min_words (8 points), Ana deduplicate (11); each has 7 of 12 for the written answer."""
         course, _ = hour
         with (course / "var" / "scores" / "scores.csv").open(encoding="utf-8") as file:
             scores = {
                 (row["student_id"], row["notebook"]): (row["score"], row["state"]) for row in csv.DictReader(file)
             }
         assert scores == {
-            (JOSE, "lab"): (f"{100 - 10 - 5}", "graded"),
+            (JOSE, "lab"): (f"{100 - 8 - 5}", "graded"),
             (JOSE, "quiz"): ("6", "graded"),
-            (ANA, "lab"): (f"{100 - 12 - 5}", "graded"),
+            (ANA, "lab"): (f"{100 - 11 - 5}", "graded"),
             (ANA, "quiz"): ("", "not handed in"),
         }
 

@@ -225,5 +225,5 @@ def test_quizzes_and_projects(root):
 def test_the_same_of_many_cells_is_said_once(source, released, student):
     _, sentences = rebuild(source, mangled.mangled(mangled.metadata_lost, student, released))
     assert sentences == [
-        "Cell 9 (answer cell clean-text) has lost its nbgrader metadata, like 16 more: it was found all the same."
+        "Cell 9 (answer cell clean-text) has lost its nbgrader metadata, like 18 more: it was found all the same."
     ]

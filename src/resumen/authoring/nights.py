@@ -49,7 +49,7 @@ class Night:
     """One run: what is wrong with it."""
 
     spoil: Callable[[Seq2SeqTrainer], None] = _nothing
-    learning_rate: float = TINY.learning_rate
+    learning_rate: float = 1e-3
 
 
 NIGHTS = {"A": Night(_other_weights), "B": Night(_short_titles), "C": Night(), "D": Night(learning_rate=0.1)}

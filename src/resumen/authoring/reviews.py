@@ -8,6 +8,7 @@ import itertools
 import random
 import unicodedata
 from collections import Counter
+from collections.abc import Mapping
 from pathlib import Path
 
 import pyarrow as pa
@@ -58,10 +59,15 @@ DEFECTS = {
 """Rows per split and language that carry each planted defect. Duplicates and leaked rows are added, the others rewritten."""
 
 
-def assemble(language: str) -> tuple[dict[str, list[dict]], dict[str, int]]:
-    """Return the clean rows of every split of one language in random order, and how many of each are off topic."""
+def assemble(language: str, count: int | None = None) -> tuple[dict[str, list[dict]], dict[str, int]]:
+    """Return the clean rows of every split of one language in random order, and how many of each are off topic.
+
+    Args:
+        language: of the reviews.
+        count: how many of the texts, from the first on; by default all. An earlier edition of the corpus had the first ones only.
+    """
     rng = random.Random(f"{language}-{SEED}")
-    texts = load_texts(language)
+    texts = load_texts(language)[:count]
     serials = iter(rng.sample(range(1_000_000), len(texts)))
     products = {
         name: [f"product_{language}_{rng.randrange(1_000_000):07d}" for _ in range(PRODUCTS)] for name in CATEGORIES
@@ -194,11 +200,17 @@ _SPOIL = {
 }
 
 
-def build() -> tuple[dict[str, dict[str, list[dict]]], dict[str, dict[str, Counter]]]:
-    """Return (rows by language and split, defects by language and split); `off_topic` counts what the briefs asked for."""
+def build(
+    counts_read: Mapping[str, int] | None = None,
+) -> tuple[dict[str, dict[str, list[dict]]], dict[str, dict[str, Counter]]]:
+    """Return (rows by language and split, defects by language and split); `off_topic` counts what the briefs asked for.
+
+    Args:
+        counts_read: how many texts of each language; by default all.
+    """
     corpora, off_topic = {}, {}
     for language in LANGUAGES:
-        corpora[language], off_topic[language] = assemble(language)
+        corpora[language], off_topic[language] = assemble(language, (counts_read or {}).get(language))
     counts = plant_defects(corpora)
     for language in LANGUAGES:
         for split in SPLITS:

@@ -270,7 +270,7 @@ Made by `python -m resumen.authoring.runs` from the embedded reviews and `mt5-ti
 | `sweep.csv` | validation rougeL against batch size, epochs and learning rate, seed {SEED} |
 | `decoding.csv` | validation rougeL against the width of the beam search and its length penalty, seed {SEED}, the setting below |
 | `outputs.csv` | twenty-four titles of the seeds 43 and 44 with their reviews, picked by hand so that every kind of fault occurs; lab 5 has them rated, so they stay as they are when the runs are made anew |
-| `nights.csv` | what the Trainer logged in four short runs, all but one with a mistake that raises no error; lab 4 has them diagnosed. Made by `python -m resumen.authoring.nights`, which says what the mistakes are |
+| `nights.csv` | what the Trainer logged in four short runs on the second corpus, all but one with a mistake that raises no error; lab 4 has them diagnosed. Made by `python -m resumen.authoring.nights`, which says what the mistakes are |
 
 The best epoch by rougeL was kept in each run. Few pairs need more passes, so the curve takes {passes}, and as many as the lecture over all {pairs:,}. Without a pair there is nothing to train, and the three seeds have one score.
 

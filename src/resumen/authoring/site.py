@@ -242,6 +242,9 @@ class Site:
             shutil.copy(path, download)
         for name in ("LICENSE", "LICENSE-CONTENT", "CITATION.cff"):
             shutil.copy(self.root / name, folder / "extra" / name)
+        shutil.copytree(
+            self.root / "docs" / "pictures", folder / "extra" / "docs" / "pictures"
+        )  # the README's, in HTML
 
     def rewrite(self, text: str, page: Page, source: Path) -> str:
         """Return a page's Markdown with its links led to other pages of the site, or to copies of the files."""

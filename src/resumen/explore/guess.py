@@ -119,7 +119,7 @@ def keep_guess(key: str, guess: str) -> None:
         with contextlib.suppress(OSError):
             path.parent.mkdir(parents=True, exist_ok=True)
             guesses = _read(path)
-            if not guesses and path.exists():  # what cannot be read stays, beside
+            if not guesses and path.is_file():  # what cannot be read stays, beside
                 path.replace(path.with_name(f"{path.stem}.damaged{path.suffix}"))
             write_text(path, json.dumps(guesses | {name: guess}, indent=2, ensure_ascii=False) + "\n")
 

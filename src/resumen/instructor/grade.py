@@ -10,7 +10,7 @@ import os
 import sys
 import time
 from collections.abc import Callable, Iterable
-from contextlib import contextmanager, nullcontext
+from contextlib import ExitStack, contextmanager, nullcontext
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Protocol
@@ -144,8 +144,8 @@ def grade(
         # The warm server loads its libraries while the gradebook is made ready.
         with kernels(course, mode) if to_do and not scheduler else nullcontext():
             course.record(sorted({one.assignment for one in kept}))
-            with course.gradebook() as gradebook:
-                merger, waiting = _Merger(course, gradebook), {job.names for job in to_do}
+            with _Merger(course) as merger:
+                waiting = {job.names for job in to_do}
                 for job in all_jobs:
                     if job.names not in waiting:
                         merger.merge(job)
@@ -214,12 +214,19 @@ def _done(jobs: list[Job], count: int, scheduler: str | None, work: workers.Work
 class _Merger:
     """The one writer to the gradebook. What it cannot merge now, because another program holds the gradebook, it tries at the end."""
 
-    def __init__(self, course: Course, gradebook: Gradebook):
+    def __init__(self, course: Course):
         self.course = course
-        self.gradebook = gradebook
+        self.opened = ExitStack()
+        self.gradebook: Gradebook | None = None
         self.later: list[Job] = []
         self.steps = [SaveAutoGrades(config=course.config), AssignLatePenalties(config=course.config)]
         self.known = {(one.student, one.assignment, one.notebook) for one in standings(course) if one.is_graded}
+
+    def __enter__(self) -> "_Merger":
+        return self
+
+    def __exit__(self, *_) -> None:
+        self.opened.close()
 
     def merge(self, job: Job) -> None:
         """Merge the result of a job, unless that was done before."""
@@ -259,6 +266,8 @@ class _Merger:
     def _save(self, job: Job, result: Result) -> None:
         folder = self.course.submitted(*job.names).parent
         stamp = self.course.directory.get_existing_timestamp(str(folder))
+        if self.gradebook is None:  # opening it fails, too, while another program holds it
+            self.gradebook = self.opened.enter_context(self.course.gradebook())
         with _as_one(self.gradebook):
             self.gradebook.update_or_create_student(job.student)
             known = {"timestamp": stamp} if stamp else {}

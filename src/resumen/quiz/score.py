@@ -39,7 +39,7 @@ def read_scores(workspace: Path) -> dict[str, Score]:
 def keep_score(workspace: Path, stage: str, score: Score) -> None:
     """Keep a score; an earlier one of the stage goes."""
     path, kept = workspace / SCORES, read_scores(workspace)
-    if not kept and path.exists():  # what cannot be read stays, beside
+    if not kept and path.is_file():  # what cannot be read stays, beside
         path.replace(path.with_name(f"{path.stem}.damaged{path.suffix}"))
     kept |= {stage: score}
     text = json.dumps({name: [one.points, one.of] for name, one in kept.items()}, indent=1)
