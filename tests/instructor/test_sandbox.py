@@ -113,7 +113,9 @@ ATTACKS = {
     ),
     "reads the solutions": ("print('LOOT', open({solution!r}).read())", "FileNotFoundError|own answers"),
     "searches for the hidden tests": (
-        "import os\nfound = [d for d, _, names in os.walk('/') if 'secret_tests.py' in names and not d.startswith('/proc')]\nassert found, 'nowhere'\nprint('LOOT')",
+        "import os\nfound = []\nfor place, below, names in os.walk('/'):\n"
+        "    below[:] = [one for one in below if one not in ('proc', 'sys', 'site-packages')]  # thousands of known files\n"
+        "    found += [place] * ('secret_tests.py' in names)\nassert found, 'nowhere'\nprint('LOOT')",
         "nowhere",
     ),
     "opens the folder above": (
