@@ -94,6 +94,21 @@ def read_json(path: Path) -> dict:
     return value
 
 
+def keep_entry(path: Path, name: str, value) -> None:
+    """Put an entry into the object in a JSON file. A file that cannot be read stays beside it, as `NAME.damaged.json`.
+
+    Raises:
+        OSError: if it cannot be written.
+    """
+    try:
+        kept = read_json(path)
+    except CourseError:
+        kept = {}
+        if path.is_file():
+            path.replace(path.with_name(f"{path.stem}.damaged{path.suffix}"))
+    write_text(path, json.dumps(kept | {name: value}, indent=1, ensure_ascii=False) + "\n")
+
+
 def read_rows(path: Path) -> list[dict]:
     """Return the rows of a JSON file: one object in a line (JSON Lines), or one list of objects.
 

@@ -2,15 +2,15 @@
 
 import contextlib
 import io
-import json
 import sys
 from pathlib import Path
 
 from IPython.display import display
 from IPython.utils.capture import capture_output
 
+from resumen.errors import CourseError
 from resumen.explore.reader import reader_present
-from resumen.files import write_text
+from resumen.files import keep_entry, read_json
 
 GUESSES = "guesses.json"
 """{notebook's folder/key: what the reader guessed}"""
@@ -109,7 +109,9 @@ def _ask(key: str, outputs: list) -> None:
 def read_guess(key: str) -> str | None:
     """Return the guess that was made in this folder's notebook, None if there was none."""
     path, name = _place(key)
-    return _read(path).get(name)
+    with contextlib.suppress(CourseError):
+        return read_json(path).get(name)
+    return None
 
 
 def keep_guess(key: str, guess: str) -> None:
@@ -118,18 +120,7 @@ def keep_guess(key: str, guess: str) -> None:
         path, name = _place(key)
         with contextlib.suppress(OSError):
             path.parent.mkdir(parents=True, exist_ok=True)
-            guesses = _read(path)
-            if not guesses and path.is_file():  # what cannot be read stays, beside
-                path.replace(path.with_name(f"{path.stem}.damaged{path.suffix}"))
-            write_text(path, json.dumps(guesses | {name: guess}, indent=2, ensure_ascii=False) + "\n")
-
-
-def _read(path: Path) -> dict:
-    try:
-        guesses = json.loads(path.read_text(encoding="utf-8"))
-    except (OSError, ValueError):
-        return {}
-    return guesses if isinstance(guesses, dict) else {}
+            keep_entry(path, name, guess)
 
 
 def _place(key: str) -> tuple[Path, str]:

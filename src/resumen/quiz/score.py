@@ -3,13 +3,14 @@
 The page counts them in JavaScript, which reaches no file. So the learner enters what the page says, in a field below the quiz.
 """
 
-import json
+import contextlib
 import math
 from dataclasses import dataclass
 from pathlib import Path
 
+from resumen.errors import CourseError
 from resumen.explore.reader import reader_present
-from resumen.files import WORKSPACE, find_workspace, number_in, write_text
+from resumen.files import WORKSPACE, find_workspace, keep_entry, number_in, read_json
 from resumen.quiz import Quiz
 
 SCORES = WORKSPACE.with_name("scores.json")
@@ -28,22 +29,19 @@ class Score:
 
 
 def read_scores(workspace: Path) -> dict[str, Score]:
-    """Return the scores kept in a workspace by stage; none where the file cannot be read."""
-    try:
-        scores = json.loads((workspace / SCORES).read_bytes())
-        return {stage: Score(float(points), float(of)) for stage, (points, of) in scores.items()}
-    except (OSError, AttributeError, TypeError, ValueError, RecursionError):
-        return {}
+    """Return the scores kept in a workspace by stage; what cannot be read of them is left out."""
+    scores = {}
+    with contextlib.suppress(CourseError):
+        for stage, kept in read_json(workspace / SCORES).items():
+            with contextlib.suppress(TypeError, ValueError):
+                points, of = kept
+                scores[stage] = Score(float(points), float(of))
+    return scores
 
 
 def keep_score(workspace: Path, stage: str, score: Score) -> None:
     """Keep a score; an earlier one of the stage goes."""
-    path, kept = workspace / SCORES, read_scores(workspace)
-    if not kept and path.is_file():  # what cannot be read stays, beside
-        path.replace(path.with_name(f"{path.stem}.damaged{path.suffix}"))
-    kept |= {stage: score}
-    text = json.dumps({name: [one.points, one.of] for name, one in kept.items()}, indent=1)
-    write_text(path, text + "\n")
+    keep_entry(workspace / SCORES, stage, [score.points, score.of])
 
 
 def ask_score(quiz: Quiz) -> None:
