@@ -22,7 +22,7 @@ NEEDED = ("config.json", "model.safetensors", "tokenizer.json")
 """Files of a checkpoint folder. Without its own tokenizer a checkpoint still loads, silently and with the wrong ids."""
 
 FINAL_DECODING = {"num_beams": 16, "length_penalty": 0.7, "no_repeat_ngram_size": 3}
-"""How titles are written for the scores that are reported: the row that data/runs/README.md chooses from data/runs/decoding.csv. While a model trains, greedy search
+"""How titles are written for the scores that are reported: the row that data/runs/README.md chooses from data/runs/decoding.csv. While a model trains, greedy decoding
 is enough, and cheaper."""
 
 
@@ -31,7 +31,7 @@ def load_checkpoint(
 ) -> tuple[PreTrainedTokenizerBase, PreTrainedModel]:
     """Return (tokenizer, model) of a checkpoint folder or a Hub name; by default the profile's checkpoint.
 
-    The model generates at most the profile's `max_target_length` new tokens, by greedy search.
+    The model generates at most the profile's `max_target_length` new tokens, by greedy decoding.
 
     Raises:
         CourseError: if the folder is not a checkpoint, or the Hub cannot be asked for the name.
@@ -59,7 +59,7 @@ def load_checkpoint(
 
 
 def generation_defaults(model: PreTrainedModel, max_new_tokens: int) -> GenerationConfig:
-    """Return the course's decoding: greedy search, at most `max_new_tokens` new tokens."""
+    """Return the course's decoding: greedy decoding, at most `max_new_tokens` new tokens."""
     config = model.config
     return GenerationConfig(
         max_new_tokens=max_new_tokens,

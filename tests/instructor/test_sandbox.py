@@ -38,7 +38,7 @@ SECRET = "the-secret-of-the-grader"
 
 # Each attack prints LOOT when it has what it wants. {course}, {neighbour}, {port} … are filled in: attackers know all paths.
 LIBC = "import ctypes; libc = ctypes.CDLL(None, use_errno=True)\ndef ok(r):\n    if r == -1: raise OSError(ctypes.get_errno(), 'refused')\n    print('LOOT')\n"
-SLOW = "processor time|KeyboardInterrupt|could not be interrupted"  # whichever comes first on a busy machine
+SLOW = "processor time|KeyboardInterrupt|could not be interrupted|submission took more"  # whichever comes first on a busy machine
 IN_EVERY_CELL = "takes a little too long in every cell"
 ATTACKS = {
     # the host
@@ -127,7 +127,7 @@ ATTACKS = {
     "fills the memory with children": (
         "import os, time\nr, w = os.pipe()\nfor _ in range(4):\n    if os.fork() == 0:\n        x = b'x' * (500 << 20); os.write(w, b'.'); time.sleep(60); os._exit(0)\n"
         "for _ in range(4): os.read(r, 1)\ntime.sleep(3); print('LOOT')",
-        f"MB of memory|{SLOW}",
+        "MB of memory",
     ),
     "fills memory that belongs to nobody": (
         "import os\nfor n in range(99):\n    f = os.memfd_create('m'); os.write(f, b'x' * (10 << 20))\nprint('LOOT')",
@@ -139,7 +139,7 @@ ATTACKS = {
     ),
     "forks without end": (
         "import os\nwhile True: os.fork()",
-        f"Resource temporarily unavailable|of memory|submission took more|{SLOW}",  # whichever limit is met first
+        "Resource temporarily unavailable|of memory",
     ),
     "starts a thousand threads": (
         "import threading, time\nfor _ in range(1000): threading.Thread(target=time.sleep, args=(9,)).start()\nprint('LOOT')",
@@ -177,12 +177,13 @@ ATTACKS = {
     ),
     "overflows the stack": (
         "import sys; sys.setrecursionlimit(10**9)\ndef f(): return f()\nf()",
-        f"crashed|RecursionError|MemoryError|memory|{SLOW}",
+        "crashed|RecursionError|MemoryError|memory",
     ),
 }
 
 
 _refused = list(ATTACKS)[: list(ATTACKS).index("fills the memory")]
+_exhausting = set(ATTACKS) - set(_refused)
 TOGETHER = [name for name in _refused if name != "searches for the hidden tests"]  # which takes its time
 """Attacks that are refused with an error and leave their kernel as it was: six of them share one, each in a cell. If one of them
 ended the kernel, those after it would not fail for their own reason, and their tests would."""
@@ -303,7 +304,8 @@ def test_an_attack_fails_and_says_why(outcomes, attack):
     outcome = outcomes[attack]
     assert "LOOT" not in outcome.printed
     assert outcome.reasons and all(outcome.reasons), "no reason was left"
-    assert re.search(ATTACKS[attack][1], " ".join(outcome.reasons)), outcome.reasons
+    expected = ATTACKS[attack][1] + f"|{SLOW}" * (attack in _exhausting)
+    assert re.search(expected, " ".join(outcome.reasons)), outcome.reasons
 
 
 def test_nothing_of_the_course_was_changed(outcomes, course):

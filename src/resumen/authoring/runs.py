@@ -46,7 +46,7 @@ RATES, EPOCHS, BATCH_SIZES = (5e-4, 1e-3, 2e-3), (2, 4), (16, 32)
 """The sweep. It stops at four epochs: eight were worse on another split, see the card of the checkpoint."""
 
 BEAMS, PENALTIES = (1, 4, 8, 16), (0.7, 1.0)
-"""Ways of decoding: widths of the beam search, and exponents of the length that a beam's log-probability is divided by. Greedy search has no beams to compare."""
+"""Ways of decoding: widths of the beam search, and exponents of the length that a beam's log-probability is divided by. Greedy decoding has no beams to compare."""
 
 MARGIN = 0.5
 """ROUGE points within which two trainings count as equal: another seed moves a score by about as much."""

@@ -262,21 +262,31 @@ class TwoProcessExecute(_Execute):
             line = f"{PLAIN}\nfrom resumen.instructor.answers import Line as _Line\n"
             line += f"_line = _Line({path!r}, {str(self._folder / 'files')!r}, globals(), {self.call_timeout}, {self.submission_timeout})"
             await self._scratch(tests, line)
+            cells = self._to_run(nb)
+            turns = iter([cell for cell in cells if is_test(cell)])
+
+            async def prepare() -> None:
+                cell = next(turns, None)
+                for needed in plan.needed_by(cell) if cell else []:
+                    await self._scratch(tests, needed.source)
+
+            # What a test needs is run on another core while the answers get as far as that test.
+            ready = asyncio.ensure_future(prepare())
             await answers.run(nbformat.v4.new_code_cell(WATCH), self.timeout)
-            for cell in self._to_run(nb):
+            for cell in cells:
                 if self._seconds() <= 0:
                     answers.broken = answers.broken or "the time of this submission is used up"
                 if not is_test(cell):
                     if await answers.run(cell, max(1, self._seconds())):
                         mark(cell, answers.broken)
-                elif tests.broken:
-                    mark(cell, tests.broken)
-                else:
-                    for needed in plan.needed_by(cell):
-                        await self._scratch(tests, needed.source)
+                    continue
+                await ready
+                if not tests.broken:
                     await self._test(cell, plan.asked_by(cell), answers, tests, path)
-                    if tests.broken:
-                        mark(cell, tests.broken)
+                if tests.broken:
+                    mark(cell, tests.broken)
+                ready = asyncio.ensure_future(prepare())
+            await ready
         resources["resumen"].update(reason=answers.broken or tests.broken, accident=answers.accident or tests.accident)
 
     async def _test(self, cell, names: list[str], answers: _Kernel, tests: _Kernel, path: str) -> None:

@@ -51,7 +51,7 @@ def run(options: argparse.Namespace, profile: Profile) -> None:
             tokenized = tokenize_corpus(corpus, tokenizer, profile.max_input_length, profile.max_target_length)
 
         def validate() -> float:
-            titles = generate(model, tokenized["validation"], tokenizer, accelerator)  # greedy search, as in stage 4
+            titles = generate(model, tokenized["validation"], tokenizer, accelerator)  # greedy decoding, as in stage 4
             return float(score_examples(titles, corpus["validation"]["review_title"][:])["rougeL"].mean())
 
         checkpoints = open_run(options, accelerator)
