@@ -19,7 +19,7 @@ export HF_HUB_DISABLE_TELEMETRY = 1
 # Modules are compiled when they are first imported, and never again: most of what is installed is not imported at all.
 export PYTHONDONTWRITEBYTECODE =
 
-.PHONY: course lab test quick check notebooks site colab clean
+.PHONY: course lab test quick thorough check notebooks site colab clean
 
 course: .venv/notebooks.stamp
 	@$(BIN)/resumen course
@@ -37,7 +37,11 @@ test: .venv/dev.stamp
 
 # Without what trains for longer or starts processes, and without the notebooks.
 quick: .venv/dev.stamp
-	$(BIN)/python -m pytest tests -m "not slow" -n 2 --dist loadfile
+	$(BIN)/python -m pytest tests -m "not slow and not thorough" -n 2 --dist loadfile
+
+# For every lab, page and mutant what `make test` shows on some: weekly, and before a release.
+thorough: .venv/dev.stamp
+	$(BIN)/python -m pytest tests -m thorough -n 2 --dist loadfile
 
 check: .venv/dev.stamp
 	$(BIN)/ruff check .
