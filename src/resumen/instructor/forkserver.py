@@ -565,6 +565,15 @@ class Keeper:
 # --- the kernel -------------------------------------------------------------------------------------------------------
 
 
+class _NoModules:
+    """Stands for `sys` where a kernel lists the files of all modules for its debugger: to look at each would copy 20 MB of shared memory."""
+
+    modules: dict = {}
+
+    def __getattr__(self, name: str):
+        return getattr(sys, name)
+
+
 def make_kernel(request: dict, sockets: dict[int, int], answers: int, kept: list[int]):
     """Become an IPython kernel that has yet to be started.
 
@@ -623,9 +632,11 @@ def make_kernel(request: dict, sockets: dict[int, int], answers: int, kept: list
             super()._apply_curve_client_options(socket)
             socket.reconnect_ivl = -1  # the debugger's socket: it would look for the shell's path for ever
 
+    import ipykernel.ipkernel
     import ipykernel.kernelapp
 
     ipykernel.kernelapp.Heartbeat = Beat
+    ipykernel.ipkernel.sys = _NoModules()
     app = Kernel.instance()
     app.initialize(["--HistoryManager.enabled=False", *request["argv"]])
     return app
