@@ -91,8 +91,13 @@ def _run_answer(client, code: str) -> str:
     return "".join(printed)
 
 
+@pytest.hookimpl(tryfirst=True)  # before pytest leaves out what has not the right marks
 def pytest_collection_modifyitems(items):
-    """Let files with slow tests go first: at the end of a run in two processes, neither then waits long for the other."""
+    """Leave repetitions to the thorough tests, and let files with slow tests go first: then neither of two workers waits long at the end."""
+    for item in items:
+        repeats = item.get_closest_marker("repeats")
+        if repeats and not any(name in item.name for name in repeats.args):
+            item.add_marker("thorough")
     slow = {item.path for item in items if item.get_closest_marker("slow")}
     items.sort(key=lambda item: item.path.suffix == ".py" and item.path not in slow)
 

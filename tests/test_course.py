@@ -99,6 +99,7 @@ def test_course_stops_at_a_failing_cell(repository, spoil, tmp_path):
 
 
 @pytest.mark.slow
+@pytest.mark.thorough
 def test_a_figure_that_is_not_told_is_an_error(repository, spoil, tmp_path):
     """A renamed variable in a lecture must not make the closing tables vanish."""
     spoil("stage4_trainer", TELL.format(f"fine_tuning_seconds=1, seeds=1, systems={SYSTEMS}"))

@@ -78,6 +78,7 @@ def answer_all(page, quiz, right=lambda number: True):
 
 
 @pytest.mark.parametrize(("lesson", "theme"), [*((lesson, "light") for lesson in LESSONS), (STAGE, "dark")])
+@pytest.mark.repeats(STAGE)
 def test_axe_finds_nothing(show, lesson, theme):
     """With all feedback, reasons and the score on the page. All quizzes have the same colours: one is enough in the dark."""
     quiz = load_quiz(SELF_CHECKS / f"{lesson}.yaml")

@@ -116,6 +116,7 @@ def test_a_broken_link_is_found(tmp_path):
 
 
 @pytest.mark.parametrize("name", KINDS)
+@pytest.mark.repeats("index", "setup", "quizzes", "search")
 def test_axe_finds_nothing_and_nothing_scrolls_sideways(show, name):
     """In both themes and at both widths. For a long page axe takes ten seconds, so it is looked at twice and not four times."""
     views = [("light", 360), ("dark", 1400)]

@@ -34,6 +34,7 @@ def runs_of_eight(text):
 
 
 @pytest.mark.slow
+@pytest.mark.thorough
 class TestText:
     def test_every_source_is_there(self, texts):
         found = {(text.source, text.language) for text in texts}
@@ -90,6 +91,7 @@ class TestText:
 
 
 @pytest.mark.slow
+@pytest.mark.thorough
 def test_the_tokenizer_is_the_one_from_its_texts(tmp_path):
     tokenizer = checkpoint.train_tokenizer(checkpoint.tokenizer_bodies())
     tokenizer.save_pretrained(tmp_path)
@@ -229,6 +231,7 @@ def test_the_rate_rises_stays_and_falls():
 
 
 @pytest.mark.slow
+@pytest.mark.thorough
 class TestTraining:
     @pytest.fixture(scope="class")
     def some_texts(self):

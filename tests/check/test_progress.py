@@ -223,6 +223,7 @@ def test_what_full_cannot_do(mine, command, arguments):
 
 
 @pytest.mark.slow
+@pytest.mark.thorough
 def test_the_hidden_tests_of_a_real_lab(request, tmp_path, command, monkeypatch):
     """In a workspace of the course itself, with the reference as the answers."""
     monkeypatch.setattr("os.fsync", lambda number: None)

@@ -95,6 +95,7 @@ WRONG_ANSWERS, RIGHT_ANSWERS = 4, 2
 
 runs_labs = [
     pytest.mark.slow,
+    pytest.mark.repeats("stage2"),
     pytest.mark.skipif(not hasattr(os, "fork"), reason="answers run in forks of one process, which Windows has not"),
 ]
 
@@ -192,6 +193,7 @@ def test_tasks_are_independent(lab):
 
 
 @pytest.mark.slow
+@pytest.mark.repeats("stage2")
 def test_no_score_depends_on_a_story(lab, stage):
     """Grading leaves these cells out, and so does `Lab.run_answers`: a mixture of answers ends the same with and without them."""
     answers, states = lab.mixture({one["function"]: one["code"] for one in listed(stage) if one["loses"]})
@@ -302,6 +304,7 @@ class TestAnswers:
 
 
 @pytest.mark.slow
+@pytest.mark.thorough
 def test_nbgrader_agrees(tmp_path, root, monkeypatch):
     """In one notebook, nbgrader's own autograder gives each task what its answer deserves, as the runs above predict.
 

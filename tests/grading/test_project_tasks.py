@@ -24,6 +24,7 @@ AUTOMATIC = {"premier": 60, "capstone": 30}
 
 runs_notebooks = [
     pytest.mark.slow,
+    pytest.mark.thorough,
     pytest.mark.skipif(not hasattr(os, "fork"), reason="answers run in forks of one process, which Windows has not"),
 ]
 

@@ -45,6 +45,7 @@ def differing(stage, sample):
 
 
 @pytest.mark.slow
+@pytest.mark.thorough
 def test_answers_are_worth_the_same():
     assert differing("stage4_trainer", sample=True) == []
 

@@ -51,7 +51,8 @@ def test_real_jobs(folder, cluster):
 
 
 @pytest.mark.slow
-def test_no_scheduler(folder, course_error):
+def test_no_scheduler(folder, course_error, monkeypatch):
+    monkeypatch.setattr("resumen.instructor.workers.ANSWERS_WITHIN", "1s")
     with course_error("no Dask scheduler at tcp://127.0.0.1:9"):
         grade(Course(folder), [hand_in(folder, "Ana", RIGHT)], mode=COLD, scheduler="tcp://127.0.0.1:9", work=quick)
 

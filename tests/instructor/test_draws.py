@@ -91,6 +91,7 @@ def test_another_seed_is_another_test(make_lab, stage):
     }
 
 
+@pytest.mark.repeats("stage2")
 def test_answers(make_lab, stage):
     """Against private tests alone: the reference and every other right answer of mutants/ pass, the stub and some wrong fail."""
     lab = make_lab(stage, alone=True)

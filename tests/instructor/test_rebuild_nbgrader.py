@@ -36,7 +36,7 @@ STOPPING = [
 
 HARMLESS = [mangle for mangle in mangled.HARMLESS if mangle is not mangled.spare_outputs_of_50_mb]
 
-pytestmark = pytest.mark.slow
+pytestmark = [pytest.mark.slow, pytest.mark.thorough]
 
 
 @pytest.fixture(scope="module")

@@ -392,6 +392,7 @@ SPOILT = [
 ]
 
 
+@pytest.mark.repeats("figure_edited", "predictions_edited", "file_missing", "notebook_cut_off")
 @pytest.mark.parametrize("spoil", SPOILT, ids=lambda spoil: spoil.__name__)
 def test_spoilt_hand_in_costs_a_sentence(spoil, folder):
     words = spoil(folder)

@@ -58,6 +58,7 @@ def test_leaks_of_the_four_splits():
 
 
 @pytest.mark.slow
+@pytest.mark.thorough
 def test_no_two_near_duplicates_lie_in_two_splits():
     """Of all the descriptions, counted here once more with other code: by family, no pair is parted; by source package, many are."""
     rows = tasks.load_rows()

@@ -81,6 +81,7 @@ def test_one_process_scores_what_the_model_writes(one, trained):
 
 
 @pytest.mark.slow
+@pytest.mark.thorough
 def test_two_processes_equal_one(one, arguments, tmp_path):
     command = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc_per_node", "2"]
     command += [

@@ -18,6 +18,7 @@ FEW = {"train": 160, "validation": 16, "test": 32}
 
 
 @pytest.mark.slow
+@pytest.mark.thorough
 def test_synopses_from_raw_text_to_verdict(tmp_path, model, tokenizer):
     pairs = prepare_pairs(load_synopses("en"), load_synopses("es"))
     assert all(len(pairs[split]) >= size for split, size in FEW.items())

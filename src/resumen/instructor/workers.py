@@ -25,6 +25,9 @@ Work = Callable[[Job], None]
 TRIES = 3
 """How often a job is begun whose process ends without a word."""
 
+ANSWERS_WITHIN = "10s"
+"""A scheduler that has not answered by then is not there."""
+
 
 @dataclass(frozen=True)
 class Failure:
@@ -149,7 +152,7 @@ def cluster(jobs: list[Job], address: str, work: Work = run_job) -> Iterator[tup
             "A cluster needs Dask, which is not installed: run `pip install -e '.[cluster]' -c constraints.txt`."
         ) from None
     try:
-        client = Client(address, timeout="10s", set_as_default=False)
+        client = Client(address, timeout=ANSWERS_WITHIN, set_as_default=False)
     except (OSError, ValueError) as error:
         raise CourseError(
             f"There is no Dask scheduler at {address}: start one with `dask scheduler`, and name its address ({error})."
