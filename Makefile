@@ -42,6 +42,7 @@ quick: .venv/dev.stamp
 # For every lab, page and mutant what `make test` shows on some: weekly, and before a release.
 thorough: .venv/dev.stamp
 	$(BIN)/python -m pytest tests -m thorough -n 2 --dist loadfile
+	$(BIN)/python tests/grading/proved.py
 
 check: .venv/dev.stamp
 	$(BIN)/ruff check .

@@ -568,7 +568,8 @@ class Keeper:
 class _NoModules:
     """Stands for `sys` where a kernel lists the files of all modules for its debugger: to look at each would copy 20 MB of shared memory."""
 
-    modules: dict = {}
+    def __init__(self):
+        self.modules = {}
 
     def __getattr__(self, name: str):
         return getattr(sys, name)
