@@ -59,7 +59,6 @@ TERMS = {
     "optimizer": "optimizers?",
     "epoch": "epochs?",
 }
-WORDS_A_MINUTE, MINUTES_A_CELL, MINUTES_A_GUESS = 150, 0.5, 1
 
 
 @pytest.fixture(scope="module")
@@ -91,20 +90,3 @@ def test_every_term_is_in_the_closing_table_and_the_glossary(root, primer):
         names = " ".join(re.findall(r"^\| (.*?) \|", page, flags=re.MULTILINE))
         missing = [term for term in TERMS if term.removesuffix("s") not in names and term not in ("causal", "-100")]
         assert missing == [], page[:40]
-
-
-def test_it_takes_about_an_hour(primer):
-    """As its box says: reading, code cells and guesses; the code itself runs for seconds."""
-    unfolded = r"<details><summary>(?:Answer</summary>.*?</details>|[^<]*</summary>)|<!--.*?-->"  # answers are read if one likes
-    text = [cell.source for cell in primer.cells if cell.cell_type == "markdown"]
-    words = sum(len(re.findall(r"\w[\w'’.-]*", re.sub(unfolded, "", one, flags=re.DOTALL))) for one in text)
-    cells = [cell.source for cell in primer.cells if cell.cell_type == "code"]
-    guesses = sum("**Predict.**" in one for one in text)
-    assert words <= 4500
-    minutes = words / WORDS_A_MINUTE + len(cells) * MINUTES_A_CELL + guesses * MINUTES_A_GUESS
-    assert 60 <= minutes <= 70, f"{words} words, {len(cells)} code cells, {guesses} guesses: {minutes:.0f} minutes"
-    assert "about 65 minutes" in text[0]
-
-
-def test_no_cell_is_long(primer):
-    assert [cell.id for cell in primer.cells if cell.cell_type == "code" and cell.source.count("\n") >= 15] == []

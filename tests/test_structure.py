@@ -106,6 +106,28 @@ def test_the_readme_is_short_and_has_the_minutes_of_the_syllabus(page):
     assert minutes == {target: re.findall(r"\d+(?= min)", cells) for target, cells in rows if "min" in cells}
 
 
+WORDS_A_MINUTE, MINUTES_A_CELL, MINUTES_A_GUESS = 150, 0.5, 1
+RUNNING = {"stage4_trainer": 2, "stage5_accelerate": 2.5}
+"""Minutes that `make course` shows for the lectures that train, rounded to halves; the others run for seconds."""
+
+LONGEST = 4_500, 15
+"""Words of a lecture, lines of a code cell."""
+
+
+def test_a_lecture_is_as_long_as_its_box_says(lecture, lesson):
+    """Reading, code cells, predictions and running time. Exercises come on top, and folded answers are read by those who want to."""
+    text = [cell.source for cell in lecture.cells if cell.cell_type == "markdown"]
+    code = [cell.source for cell in lecture.cells if cell.cell_type == "code"]
+    folded = r"<details><summary>(?:Answer</summary>.*?</details>|[^<]*</summary>)|<!--.*?-->"
+    words = sum(len(re.findall(r"\w[\w'’.-]*", re.sub(folded, "", one, flags=re.DOTALL))) for one in text)
+    assert words <= LONGEST[0]
+    assert [cell for cell in code if len(cell.splitlines()) > LONGEST[1]] == []
+    guesses = sum("**Predict.**" in one for one in text)
+    minutes = words / WORDS_A_MINUTE + len(code) * MINUTES_A_CELL + guesses * MINUTES_A_GUESS + RUNNING.get(lesson, 0)
+    (stated,) = re.findall(r"\*\*Time\*\* about (\d+) minutes", "\n".join(text))
+    assert abs(int(stated) - minutes) <= 4, f"{words} words, {len(code)} cells, {guesses} predictions: {minutes:.0f}"
+
+
 def test_an_instructor_reads_a_thousand_words_at_most():
     assert len((ROOT / "docs" / "instructor.md").read_text(encoding="utf-8").split()) <= 1000
 
