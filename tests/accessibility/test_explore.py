@@ -22,19 +22,25 @@ CELLS = (
     "from resumen.explore import predict, rouge_alignment\nwith predict('sum'):\n    print('the sum is', 4)",
     "rouge_alignment('a slow book', 'a book')",
 )
+EXPLORERS = (
+    "from resumen import explore\nfrom resumen.modeling import load_checkpoint\ntokenizer, model = load_checkpoint()",
+    "explore.attention('Not a good ending.', model, tokenizer)",
+    "explore.decoding('Not a good ending.', model, tokenizer, limit=4)",
+    "explore.rouge_alignment('a slow book', 'a book')",
+    "explore.length_limit({'en': [3, 5, 8], 'es': [4, 6, 9]}, 5)",
+    "explore.bootstrap([1, 2, 3, 5], [1, 1, 2, 2])",
+)
 
 
 @pytest.fixture(scope="module")
 def address(tmp_path_factory):
-    """JupyterLab on a folder with one notebook."""
+    """JupyterLab on a folder with two notebooks, and the folder."""
     folder = tmp_path_factory.mktemp("course")
-    notebook = nbformat.v4.new_notebook(cells=[nbformat.v4.new_code_cell(cell) for cell in CELLS])
-    notebook.metadata["kernelspec"] = {
-        "display_name": "Python 3",
-        "language": "python",
-        "name": "python3",
-    }  # or it asks
-    nbformat.write(notebook, folder / "guess.ipynb")
+    for name, cells in {"guess": CELLS, "explorers": EXPLORERS}.items():
+        notebook = nbformat.v4.new_notebook(cells=[nbformat.v4.new_code_cell(cell) for cell in cells])
+        # JupyterLab asks for a kernel where none is named.
+        notebook.metadata["kernelspec"] = {"display_name": "Python 3", "language": "python", "name": "python3"}
+        nbformat.write(notebook, folder / f"{name}.ipynb")
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
         port = free.getsockname()[1]
@@ -63,25 +69,42 @@ def address(tmp_path_factory):
                 break
             except OSError:
                 time.sleep(0.5)
-        yield f"http://127.0.0.1:{port}/lab/tree/guess.ipynb", folder
+        yield f"http://127.0.0.1:{port}/lab/tree/", folder
     finally:
         server.terminate()
         server.wait(30)
 
 
-@pytest.mark.parametrize("theme", ["JupyterLab Light", "JupyterLab Dark"])
-def test_a_guess_by_keyboard(browser, address, theme):
+@pytest.fixture(params=["JupyterLab Light", "JupyterLab Dark"])
+def show(request, browser, address):
+    """Return a function that opens a notebook in a theme and runs its cells by keyboard."""
     url, folder = address
-    (folder / "guesses.json").unlink(missing_ok=True)
     settings = folder / "s" / "@jupyterlab" / "apputils-extension" / "themes.jupyterlab-settings"
     settings.parent.mkdir(parents=True, exist_ok=True)
-    settings.write_text(json.dumps({"theme": theme}), encoding="utf-8")
+    settings.write_text(json.dumps({"theme": request.param}), encoding="utf-8")
     page = browser.new_page()
-    page.set_default_timeout(20_000)
-    page.goto(url)
-    page.locator(".jp-CodeCell .cm-content").first.click()
-    for _ in CELLS:
-        page.keyboard.press("Shift+Enter")
+    page.set_default_timeout(60_000)
+
+    def open_notebook(name, cells):
+        page.goto(f"{url}{name}?reset")  # or JupyterLab opens what was open before
+        page.locator(".jp-CodeCell .cm-content").first.click()
+        for _ in cells:
+            page.keyboard.press("Shift+Enter")
+        return page
+
+    yield open_notebook
+    page.close()
+
+
+def violations(page):
+    found = axe.Axe().run(page, context=".jp-OutputArea-output").response["violations"]
+    return [f"{rule['id']}: {node['html'][:150]}" for rule in found for node in rule["nodes"]]
+
+
+def test_a_guess_by_keyboard(show, address):
+    _, folder = address
+    (folder / "guesses.json").unlink(missing_ok=True)
+    page = show("guess.ipynb", CELLS)
     field = page.get_by_label("Your guess")
     field.fill("four")
     assert page.get_by_text("the sum is 4", exact=True).count() == 0
@@ -92,6 +115,12 @@ def test_a_guess_by_keyboard(browser, address, theme):
     words.fill("a book")
     words.press("Tab")
     page.get_by_text("2 words matched in order: a, book. The prediction has 2 words").wait_for()
-    found = axe.Axe().run(page, context=".jp-OutputArea-output").response["violations"]
-    assert [f"{rule['id']}: {node['html'][:150]}" for rule in found for node in rule["nodes"]] == []
-    page.close()
+    assert violations(page) == []
+
+
+@pytest.mark.thorough
+def test_axe_finds_nothing_on_any_explorer(show):
+    page = show("explorers.ipynb", EXPLORERS)
+    for number in range(1, len(EXPLORERS)):
+        page.locator(".jp-CodeCell").nth(number).locator(".jp-OutputArea-output img").first.wait_for()
+    assert violations(page) == []

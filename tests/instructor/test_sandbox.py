@@ -38,7 +38,7 @@ SECRET = "the-secret-of-the-grader"
 
 # Each attack prints LOOT when it has what it wants. {course}, {neighbour}, {port} … are filled in: attackers know all paths.
 LIBC = "import ctypes; libc = ctypes.CDLL(None, use_errno=True)\ndef ok(r):\n    if r == -1: raise OSError(ctypes.get_errno(), 'refused')\n    print('LOOT')\n"
-SLOW = "processor time|KeyboardInterrupt|could not be interrupted|submission took more"  # whichever comes first on a busy machine
+SLOW = "processor time|KeyboardInterrupt|could not be interrupted|submission took more"  # on a busy machine any attack may end so
 IN_EVERY_CELL = "takes a little too long in every cell"
 ATTACKS = {
     # the host
@@ -183,7 +183,6 @@ ATTACKS = {
 
 
 _refused = list(ATTACKS)[: list(ATTACKS).index("fills the memory")]
-_exhausting = set(ATTACKS) - set(_refused)
 TOGETHER = [name for name in _refused if name != "searches for the hidden tests"]  # which takes its time
 """Attacks that are refused with an error and leave their kernel as it was: six of them share one, each in a cell. If one of them
 ended the kernel, those after it would not fail for their own reason, and their tests would."""
@@ -304,8 +303,7 @@ def test_an_attack_fails_and_says_why(outcomes, attack):
     outcome = outcomes[attack]
     assert "LOOT" not in outcome.printed
     assert outcome.reasons and all(outcome.reasons), "no reason was left"
-    expected = ATTACKS[attack][1] + f"|{SLOW}" * (attack in _exhausting)
-    assert re.search(expected, " ".join(outcome.reasons)), outcome.reasons
+    assert re.search(f"{ATTACKS[attack][1]}|{SLOW}", " ".join(outcome.reasons)), outcome.reasons
 
 
 def test_nothing_of_the_course_was_changed(outcomes, course):

@@ -9,6 +9,18 @@ from resumen.explore.reader import reader_present
 from resumen.plots import show
 
 
+NAMES = """
+window.resumenNames ||= (() => {
+    const name = () => document.querySelectorAll(".widget-slider .noUi-handle:not([aria-label])").forEach((handle) =>
+        handle.setAttribute("aria-label", handle.closest(".widget-slider").querySelector("label").textContent));
+    new MutationObserver(name).observe(document.body, {childList: true, subtree: true});
+    return name;
+})();
+window.resumenNames();
+"""
+"""ipywidgets 8 shows the description beside a slider and gives its handle no name, so a screen reader would say "slider" only."""
+
+
 @dataclass(frozen=True)
 class Typed:
     """A field with a text."""
@@ -37,6 +49,7 @@ def panel(draw: Callable[..., tuple[Figure, str]], controls: Sequence[Typed | Sl
         show(*draw(*(control.value for control in controls)))
         return None
     import ipywidgets as widgets  # here: the package itself needs none
+    from IPython.display import Javascript, display
 
     fields = []
     for control in controls:
@@ -49,4 +62,6 @@ def panel(draw: Callable[..., tuple[Figure, str]], controls: Sequence[Typed | Sl
     figure = widgets.interactive_output(
         lambda **values: show(*draw(*values.values())), {str(number): field for number, field in enumerate(fields)}
     )
+    if any(isinstance(control, Slider) for control in controls):
+        display(Javascript(NAMES))
     return widgets.VBox([*fields, figure])
