@@ -280,6 +280,7 @@ KILL_POINTS = {
 
 
 @pytest.mark.slow
+@pytest.mark.repeats("before a checkpoint gets its name", "while scoring validation")
 @pytest.mark.parametrize("point", KILL_POINTS)
 def test_cut_short_anywhere(point, whole, start, tmp_path, monkeypatch):
     owner, attribute, call = KILL_POINTS[point]

@@ -193,7 +193,7 @@ def test_tasks_are_independent(lab):
 
 
 @pytest.mark.slow
-@pytest.mark.repeats("stage2")
+@pytest.mark.thorough
 def test_no_score_depends_on_a_story(lab, stage):
     """Grading leaves these cells out, and so does `Lab.run_answers`: a mixture of answers ends the same with and without them."""
     answers, states = lab.mixture({one["function"]: one["code"] for one in listed(stage) if one["loses"]})

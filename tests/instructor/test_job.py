@@ -216,7 +216,8 @@ def test_modes_agree(folder):
         modes = [mode for mode in modes if mode in (STOCK, COLD, WARM)]
     for mode in modes:
         with kernels(course, mode):
-            for job, one in zip(jobs, found, strict=True):
+            # A cold kernel takes seconds to start.
+            for job, one in list(zip(jobs, found, strict=True))[: 2 if mode in (STOCK, COLD) else None]:
                 run_job(_job(course, one, mode))
                 done = read_result(job.path, job.key)
                 assert (mode, {task.id: task.points for task in done.tasks}) == (mode, expected[job.student])

@@ -135,6 +135,7 @@ def test_every_tag_of_the_course_is_true(root, kind):
 
 
 @pytest.mark.slow
+@pytest.mark.thorough
 def test_it_is_said_and_scores_agree(folder):
     """A story that costs: run in the cold, where every cell is, and left out else."""
     told_by = story("counted = [double(number) for number in range(3)]\ncounted", id="story")

@@ -20,7 +20,7 @@ from resumen.instructor.release import release
 from resumen.lab import NOT_ATTEMPTED, RIGHT, WRONG
 from resumen.setup import PROJECTS, STAGES
 
-pytestmark = pytest.mark.slow
+pytestmark = [pytest.mark.slow, pytest.mark.thorough]
 
 
 @pytest.fixture(scope="module")
@@ -94,7 +94,6 @@ def modes_of(stage):
         yield COLD, ("mixture",)
 
 
-@pytest.mark.repeats("stage2")
 def test_modes_agree_on_a_lab(course, stage, hand_ins):
     """Every task has the points that its answer deserves, and the page says what the answer is. nbgrader's own scores: `test_labs`."""
     for mode, names in modes_of(stage):
@@ -112,7 +111,6 @@ def test_modes_agree_on_a_lab(course, stage, hand_ins):
 # Projects, from a download --------------------------------------------------------------------------------------------
 
 
-@pytest.mark.thorough
 def test_projects_from_a_download(course, root, tmp_path):
     """The worked hand-ins have all automatic points, the untouched starters none; what is written waits to be read."""
     download = tmp_path / "download.zip"

@@ -60,6 +60,7 @@ def faults(folder):
     return {line.what: line.faults for line in hand_in.checklist(folder) if line.faults}
 
 
+@pytest.mark.thorough
 def test_exemplar_is_in_order(folder):
     assert faults(folder) == {}
 
@@ -466,6 +467,7 @@ WRITES = "import json\nfrom pathlib import Path\nPath('metrics.json').write_text
 SCORES = {"scores": {"en": {"prediction": {"rougeL": {"mean": 20.0, "low": 1.0}}}}}
 
 
+@pytest.mark.thorough
 def test_rerun(tmp_path):
     assert rerun(tmp_path / "same", WRITES.format(SCORES), SCORES) == []
     close = json.loads(json.dumps(SCORES).replace("20.0", "21.5"))
