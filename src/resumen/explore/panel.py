@@ -8,7 +8,6 @@ from matplotlib.figure import Figure
 from resumen.explore.reader import reader_present
 from resumen.plots import show
 
-
 NAMES = """
 window.resumenNames ||= (() => {
     const name = () => document.querySelectorAll(".widget-slider .noUi-handle:not([aria-label])").forEach((handle) =>
