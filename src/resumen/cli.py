@@ -14,6 +14,7 @@ from rich.table import Table
 from resumen import __version__
 from resumen.errors import CourseError
 from resumen.files import PROJECT, WORKSPACE, find_workspace, read_text
+from resumen.profiles import is_hub_id
 from resumen.setup import LESSONS, lecture_path
 
 app = typer.Typer(no_args_is_help=True, add_completion=False)
@@ -34,7 +35,7 @@ def main() -> None:
         # A file may have a name, and a text characters, that the terminal cannot show.
         if hasattr(stream, "reconfigure"):
             stream.reconfigure(errors="backslashreplace")
-    if folder := os.environ.get("RESUMEN_DATA"):
+    if (folder := os.environ.get("RESUMEN_DATA")) and not is_hub_id(folder):
         # Notebooks run in folders of their own; the name was meant from here.
         os.environ["RESUMEN_DATA"] = os.path.abspath(os.path.expanduser(folder))
     try:
