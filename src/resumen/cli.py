@@ -71,15 +71,25 @@ def options(
 
 
 @app.command()
-def doctor() -> None:
-    """Show versions, profile, device, sandbox, and what is missing."""
+def doctor(
+    full: Annotated[
+        bool, typer.Option("--full", help="Also what a run of the full profile needs, before anything is downloaded.")
+    ] = False,
+) -> None:
+    """Show versions, profile, device, sandbox, and what is missing. The exit code is 0 if nothing is."""
     from resumen.doctor import diagnose
     from resumen.instructor import sandbox
 
     table = Table("what", "state", "what to do", title="resumen doctor")
     rows = [*diagnose(), sandbox.row()]
+    if full:
+        from resumen.preflight import look_ahead
+        from resumen.setup import quieten
+
+        quieten()
+        rows += look_ahead()
     for row in rows:
-        table.add_row(*row)
+        table.add_row(*map(escape, row))
     console.print(table)
     if any(advice and not advice.startswith("instructors only") for _, _, advice in rows):
         raise typer.Exit(1)
