@@ -86,6 +86,16 @@ def test_all_is_there(monkeypatch):
     assert f"{steps:,} steps of" in rows["time, an estimate"][0]
 
 
+def test_a_step_that_runs_out_of_memory(monkeypatch):
+    short_of(monkeypatch)
+
+    def too_large(*arguments):
+        raise MemoryError
+
+    monkeypatch.setattr(preflight, "_seconds_a_step", too_large)
+    assert "ran out of memory" in table(look_ahead(LIKE_FULL))["time"][0]
+
+
 def test_a_token_is_told_and_not_shown(monkeypatch):
     monkeypatch.setattr(preflight, "get_token", lambda: "hf_secret")
     short_of(monkeypatch, memory=0)

@@ -220,7 +220,14 @@ def _time(profile: Profile, device: str, precision: str, config, lengths: Length
         return ("time", "not estimated: the length of the reviews is not known yet", "")
     if not enough:
         return ("time", "not estimated: a training step does not fit into the memory", "")
-    seconds = _seconds_a_step(profile, device, precision, config, lengths)
+    try:
+        seconds = _seconds_a_step(profile, device, precision, config, lengths)
+    except (torch.OutOfMemoryError, MemoryError):
+        return (
+            "time",
+            "not estimated: a training step ran out of memory",
+            "close other programs, or lower the batch size",
+        )
     steps = profile.num_train_epochs * -(-lengths.rows // profile.batch_size)
     state = (
         f"{_duration(seconds * steps)} to fine-tune once: {steps:,} steps of {seconds:.2g} s, measured here with random weights of this "
