@@ -14,6 +14,7 @@ from rich.table import Table
 from resumen import __version__
 from resumen.errors import CourseError
 from resumen.files import PROJECT, WORKSPACE, find_workspace, read_text
+from resumen.profiles import is_hub_id
 from resumen.setup import LESSONS, lecture_path
 
 app = typer.Typer(no_args_is_help=True, add_completion=False)
@@ -34,7 +35,7 @@ def main() -> None:
         # A file may have a name, and a text characters, that the terminal cannot show.
         if hasattr(stream, "reconfigure"):
             stream.reconfigure(errors="backslashreplace")
-    if folder := os.environ.get("RESUMEN_DATA"):
+    if (folder := os.environ.get("RESUMEN_DATA")) and not is_hub_id(folder):
         # Notebooks run in folders of their own; the name was meant from here.
         os.environ["RESUMEN_DATA"] = os.path.abspath(os.path.expanduser(folder))
     try:
@@ -70,15 +71,25 @@ def options(
 
 
 @app.command()
-def doctor() -> None:
-    """Show versions, profile, device, sandbox, and what is missing."""
+def doctor(
+    full: Annotated[
+        bool, typer.Option("--full", help="Also what a run of the full profile needs, before anything is downloaded.")
+    ] = False,
+) -> None:
+    """Show versions, profile, device, sandbox, and what is missing. The exit code is 0 if nothing is."""
     from resumen.doctor import diagnose
     from resumen.instructor import sandbox
 
     table = Table("what", "state", "what to do", title="resumen doctor")
     rows = [*diagnose(), sandbox.row()]
+    if full:
+        from resumen.preflight import look_ahead
+        from resumen.setup import quieten
+
+        quieten()
+        rows += look_ahead()
     for row in rows:
-        table.add_row(*row)
+        table.add_row(*map(escape, row))
     console.print(table)
     if any(advice and not advice.startswith("instructors only") for _, _, advice in rows):
         raise typer.Exit(1)

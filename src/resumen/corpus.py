@@ -1,44 +1,26 @@
 """Load the corpora, and the stage 1 toolbox that turns one into a corpus you can trust."""
 
-import glob
 import hashlib
 import html
-import math
 import os
 import re
-import reprlib
 import unicodedata
 from collections.abc import Collection
 from pathlib import Path
 
-import datasets
 import pandas as pd
 import pyarrow as pa
-import pyarrow.parquet as pq
 from datasets import Dataset, DatasetDict, concatenate_datasets, load_dataset
 
 from resumen.errors import CourseError
-from resumen.files import number_in, read_parquet, read_rows
+from resumen.layouts import COLUMNS, SCHEMA
 from resumen.profiles import DATA, current_profile
+from resumen.sources import WHOLE, read_corpus, say_once
 
 LANGUAGES = ("en", "es")
 SPLITS = ("train", "validation", "test")
-COLUMNS = (
-    "review_id",
-    "product_id",
-    "reviewer_id",
-    "stars",
-    "review_body",
-    "review_title",
-    "language",
-    "product_category",
-)
-"""The columns of the reference corpus (Keung et al., 2020, https://aclanthology.org/2020.emnlp-main.369)."""
-
-SCHEMA = pa.schema([(name, pa.int32() if name == "stars" else pa.string()) for name in COLUMNS])
 EMBEDDED_REVIEWS = DATA / "reviews"
 EMBEDDED_SYNOPSES = DATA / "synopses" / "descriptions.parquet"
-FORMATS = (".parquet", ".jsonl", ".jsonl.gz", ".json")
 
 
 def load_reviews(language: str, folder: str | Path | None = None) -> DatasetDict:
@@ -46,9 +28,9 @@ def load_reviews(language: str, folder: str | Path | None = None) -> DatasetDict
 
     Args:
         language: `en` or `es`.
-        folder: your own corpus, files called `<language>_<split>` with the ending .parquet, .jsonl, .jsonl.gz or .json. By
-            default the folder in `RESUMEN_DATA`, else the embedded corpus. Values of other types are converted where
-            nothing is lost: ids that are numbers, categories, stars that are written as 5.0 or "5".
+        folder: your own corpus: a folder, or the name of a data set on the Hub (`owner/name`); docs/setup.md says what may be in it. By
+            default the one in `RESUMEN_DATA`, else the embedded corpus. Splits that are missing are made, by product. Values of other
+            types are converted where nothing is lost: ids that are numbers, categories, stars that are written as 5.0 or "5".
 
     Raises:
         CourseError: if the language is unknown, a file is missing, lacks a column, holds no row or a value that does not fit.
@@ -62,9 +44,7 @@ def load_reviews(language: str, folder: str | Path | None = None) -> DatasetDict
                 f"The profile {profile.name!r} has no corpus of its own: set RESUMEN_DATA to the folder that holds yours (see docs/setup.md)."
             )
         folder = EMBEDDED_REVIEWS
-    # A shell leaves a ~ alone where it is quoted, and nobody else minds it.
-    files = {split: _find_file(Path(os.path.expanduser(folder)), language, split) for split in SPLITS}
-    return DatasetDict({split: _read(path) for split, path in files.items()})
+    return _with_all_splits(read_corpus(folder, language), folder, language)
 
 
 def load_literary(language: str) -> Dataset:
@@ -74,7 +54,8 @@ def load_literary(language: str) -> Dataset:
         CourseError: if the language is unknown.
     """
     _check_language(language)
-    return _read(EMBEDDED_REVIEWS / f"{language}_literary.parquet")
+    path = str(EMBEDDED_REVIEWS / f"{language}_literary.parquet")
+    return load_dataset("parquet", data_files=path, split="train").select_columns(list(COLUMNS))
 
 
 def load_synopses(language: str) -> DatasetDict:
@@ -102,9 +83,7 @@ def load_synopses(language: str) -> DatasetDict:
             "product_category": frame["section"],
         }
     )
-    # A digest, unlike hash(), puts a source into the same split on every machine and in both languages.
-    bucket = frame["source"].map(lambda source: _digest(source) % 10)
-    split = bucket.map({8: "validation", 9: "test"}).fillna("train")
+    split = frame["source"].map(_split_of)
     return DatasetDict(
         {name: Dataset(pa.Table.from_pandas(rows[split == name], SCHEMA, preserve_index=False)) for name in SPLITS}
     )
@@ -242,96 +221,52 @@ def _check_language(language: str) -> None:
         )
 
 
-def _digest(text: str) -> int:
-    return int.from_bytes(hashlib.sha256(text.encode()).digest()[:8], "big")
+def _split_of(group: str) -> str:
+    """Return the split of a group of rows: one of ten goes to validation, one to test.
+
+    A digest, unlike hash(), puts a group into the same split on every machine and in both languages.
+    """
+    digest = int.from_bytes(hashlib.sha256(group.encode()).digest()[:8], "big")
+    return {8: "validation", 9: "test"}.get(digest % 10, "train")
 
 
-def _find_file(folder: Path, language: str, split: str) -> Path:
-    for ending in FORMATS:
-        path = folder / f"{language}_{split}{ending}"
-        if path.is_file():
-            return path
-    raise CourseError(
-        f"{folder} holds no file {language}_{split} with the ending {', '.join(FORMATS)}: put the {split} split there."
-    )
+def _with_all_splits(parts: dict[str, Dataset], place: str | Path, language: str) -> DatasetDict:
+    """Return the three splits. Those that are missing are taken out of train, by product, and one sentence says how many rows each has.
 
-
-def _read(path: Path) -> Dataset:
-    """Return a file of reviews, mapped by datasets from its cache on disk; one in other types than `SCHEMA` is converted first."""
-    if "::" in str(path):
-        raise CourseError(
-            f"{path} cannot be read, as datasets takes what follows a :: for another path: rename the folder."
-        )
-    columns = _columns(path)
-    if not any(map(len, columns.values())):
-        raise CourseError(f"{path} holds no row: a split needs at least one review.")
-    missing = [name for name in COLUMNS if name not in columns]
-    if missing:
-        raise CourseError(
-            f"{path} lacks the column{'s' * (len(missing) > 1)} {', '.join(missing)}; it has {', '.join(columns)}: rename or add them."
-        )
-    if any(getattr(columns[field.name], "type", None) != field.type for field in SCHEMA):
-        converted = {name: _converted(columns[name], name, path) for name in COLUMNS}
-        path = _cached(pa.table(converted, schema=SCHEMA))
-    # Escaped: datasets would look for a pattern in a folder called `reviews [2020]`.
-    return load_dataset("parquet", data_files=glob.escape(str(path)), split="train").select_columns(list(COLUMNS))
-
-
-def _columns(path: Path) -> dict[str, pa.ChunkedArray | list]:
-    """Return the columns of a file, as they are. Ours is not pyarrow's reader of JSON: that one turns texts like 2021-03-01 into dates."""
-    if path.suffix != ".parquet":
-        rows = read_rows(path)
-        names = dict.fromkeys(name for row in rows for name in row)
-        return {name: [row.get(name) for row in rows] for name in names}
-    table = read_parquet(path)
-    return dict(zip(table.column_names, table.columns, strict=True))
-
-
-def _converted(values: pa.ChunkedArray | list, name: str, path: Path) -> list:
-    """Return the values of a column as `SCHEMA` wants them: ids that are numbers become text, "5" and 5.0 become 5 stars."""
-    convert, kind = (_stars, "a whole number") if name == "stars" else (_text, "text")
-    converted = []
-    for number, value in enumerate(values.to_pylist() if isinstance(values, pa.ChunkedArray) else values, start=1):
-        try:
-            converted.append(None if value is None or value != value else convert(value))
-        except ValueError:
-            raise CourseError(
-                f"{path}, row {number}: {name} is {reprlib.repr(value)}, but {kind} belongs there: correct it and save the file again."
-            ) from None
-    return converted
-
-
-def _text(value: object) -> str:
-    return value if isinstance(value, str) else str(_whole(value))
-
-
-def _stars(value: object) -> int:
-    stars = _whole(number_in(value) if isinstance(value, str) else value)
-    if abs(stars) >= 2**31:
-        raise ValueError(f"{stars} does not fit into 32 bits.")
-    return stars
-
-
-def _whole(value: object) -> int:
-    """Return the whole number that a value is.
+    The reviews of a product lie in one split. Where they have no product, those of the same body do. A body that is held out is left out
+    of train, and of validation where test has it.
 
     Raises:
-        ValueError: if it is none.
+        CourseError: if there are too few products for it.
     """
-    if isinstance(value, bool) or not isinstance(value, int | float) or not math.isfinite(value) or value != int(value):
-        raise ValueError(f"{value!r} is not a whole number.")
-    return int(value)
-
-
-def _cached(table: pa.Table) -> Path:
-    """Return the file with this table in the cache of datasets, written if it is not there yet."""
-    content = pa.BufferOutputStream()
-    pq.write_table(table, content)
-    content = content.getvalue().to_pybytes()
-    path = Path(datasets.config.HF_DATASETS_CACHE) / "resumen" / f"{hashlib.sha256(content).hexdigest()}.parquet"
-    if not path.is_file():
-        path.parent.mkdir(parents=True, exist_ok=True)
-        partial = path.with_suffix(f".{os.getpid()}")  # several processes may load the same corpus at once
-        partial.write_bytes(content)
-        os.replace(partial, path)
-    return path
+    if WHOLE in parts:
+        parts = {"train": parts[WHOLE]}
+    made = [split for split in SPLITS if split not in parts]
+    if not made:
+        return DatasetDict({split: parts[split] for split in SPLITS})
+    rows = parts["train"]
+    bodies = [normalized_body(body or "") for body in rows["review_body"][:]]
+    groups = [product or body for product, body in zip(rows["product_id"][:], bodies, strict=True)]
+    split_of = {group: split if (split := _split_of(group)) in made else "train" for group in set(groups)}
+    chosen = [split_of[group] for group in groups]
+    by = "product" if any(rows["product_id"][:]) else "text"
+    counts = f"{len(groups):,} in {len(split_of):,} groups by {by}"
+    for split in made:
+        if split not in chosen:
+            raise CourseError(
+                f"{place} has no split {split!r} in {language!r}, and its reviews ({counts}) are too few to make one: bring that split as a file."
+            )
+    kept: dict[str, list[int]] = {split: [] for split in ("train", *made)}
+    held_out: set[str] = set()
+    for split in reversed(kept):  # test first: what is in it leaves validation, and what is in either leaves train
+        here = [index for index, one in enumerate(chosen) if one == split]
+        kept[split] = [index for index in here if not bodies[index] or bodies[index] not in held_out]
+        held_out.update(bodies[index] for index in kept[split])
+    parts = parts | {split: rows.select(indices) for split, indices in kept.items()}
+    left_out = len(bodies) - sum(map(len, kept.values()))
+    say_once(
+        f"{place} has no split {' and no split '.join(map(repr, made))} in {language!r}, so its reviews ({counts}) were parted: "
+        f"{', '.join(f'{split} {len(indices):,}' for split, indices in kept.items())}"
+        + (f" ({left_out:,} left out, as their text is in a later split)." if left_out else ".")
+    )
+    return DatasetDict({split: parts[split] for split in SPLITS})

@@ -1,6 +1,7 @@
 """The two profiles of the course: `tiny` (embedded, offline, CPU) and `full` (mT5-small, your corpus, GPU)."""
 
 import os
+import re
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -20,7 +21,7 @@ class Profile:
     Attributes:
         name: `tiny` or `full`.
         checkpoint: a folder, or a model name on the Hugging Face Hub.
-        needs_own_corpus: True if reviews come from the folder in `RESUMEN_DATA` only.
+        needs_own_corpus: True if reviews come from `RESUMEN_DATA` only, a folder or a data set on the Hub.
         max_input_length: source length limit in tokens, `</s>` included.
         max_target_length: reference length limit in tokens, `</s>` included; also the number of new tokens generated.
         batch_size: examples per optimizer step.
@@ -82,3 +83,8 @@ def current_profile(name: str | None = None) -> Profile:
             f"{source} is {name!r}, but the profiles are {' and '.join(map(repr, PROFILES))}: choose one of them."
         )
     return PROFILES[name]
+
+
+def is_hub_id(place: str) -> bool:
+    """Say whether a corpus is named by its data set on the Hub, `owner/name`, and not by a folder. A folder that is there comes first."""
+    return bool(re.fullmatch(r"\w[\w.-]*/\w[\w.-]*", place, flags=re.ASCII)) and not Path(place).exists()

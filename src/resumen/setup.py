@@ -92,6 +92,13 @@ def best_device() -> str:
     return "mps" if torch.backends.mps.is_available() else "cpu"
 
 
+def best_precision(device: str) -> str:
+    """Return the number format to train in: `bf16` on a GPU that computes in it, else `fp32`. mT5 overflows in fp16."""
+    import torch
+
+    return "bf16" if device == "cuda" and torch.cuda.is_bf16_supported() else "fp32"
+
+
 def _check_versions() -> None:
     for name in OLDEST:
         if find_spec(name) is None:

@@ -382,8 +382,8 @@ def test_local_folder(tmp_path, monkeypatch, ending):
 
 def test_missing_file(tmp_path, course_error):
     write_corpus(tmp_path, ".jsonl", [row()])
-    (tmp_path / "en_validation.jsonl").unlink()
-    with course_error(tmp_path, "en_validation", ".parquet"):
+    (tmp_path / "en_train.jsonl").unlink()
+    with course_error(tmp_path, "en_train", ".parquet", ".csv.gz"):
         load_reviews("en", tmp_path)
     with course_error(tmp_path / "nowhere", "en_train"):
         load_reviews("en", tmp_path / "nowhere")
@@ -476,7 +476,8 @@ def test_types_that_pandas_writes_become_the_course_s(tmp_path):
     for split in SPLITS:
         odd.to_parquet(tmp_path / f"en_{split}.parquet")
         mixed = [
-            {**review, "product_id": number, "stars": "4,0"} for number, review in enumerate(reviews.to_dict("records"))
+            {**review, "product_id": number, "stars": "4,0", "language": "es"}
+            for number, review in enumerate(reviews.to_dict("records"))
         ]
         mixed[1]["product_id"] = "B1"
         (tmp_path / f"es_{split}.jsonl").write_text("\n".join(map(json.dumps, mixed)), encoding="utf-8")
