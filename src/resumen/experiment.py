@@ -144,7 +144,7 @@ def bundle_fault(folder: Path) -> str | None:
     remedy = "record the full profile with `resumen record` on a machine with a GPU and the Hub"
     try:
         told = json.loads((folder / RUN).read_text(encoding="utf-8"))
-        name, parameters, hub = told["profile"]["checkpoint"], told["parameters"], told["hub"]
+        name, parameters, hub = told["profile"]["checkpoint"], int(told["parameters"]), told["hub"]
         seeds, rows = set(told["seeds"]), sum(told["parts"].values())
     except (OSError, ValueError, TypeError, KeyError, AttributeError):
         return f"{folder} holds no bundle that can be read: {remedy}."

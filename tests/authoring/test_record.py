@@ -19,42 +19,49 @@ from resumen.experiment import LARGEST_BUNDLE, RECORDED_PARTS, RUN, bundle_fault
 CELLS = {"stage4_trainer": "s4-331", "stage5_accelerate": "s5-113b"}
 """The cells that show a recorded run."""
 
+OWN_PAIRS = recording._own_pairs
+
 
 @pytest.fixture(scope="module")
 def parts():
     return embedded_parts()
 
 
-@pytest.fixture
-def fake(monkeypatch, parts):
-    """Have nobody train: each seed titles each row with its number."""
+@pytest.fixture(scope="module")
+def fake(parts):
+    """Have nobody train, on a machine with a GPU and the Hub: each seed titles each row with its number. The runs are kept."""
     trained = []
 
     def train(run, profile, pairs, parts):
         trained.append(run)
-        titles = {name: [f"title {run.seed}" for _ in rows["review_id"][:]] for name, rows in parts.items()}
-        return {
-            "parameters": 300_176_768,
-            "best_epoch": 8,
-            "validation": {},
-            "log": [{"epoch": 1.0, "loss": 2.5}],
-            "titles": titles,
-        }
+        titles = {name: [f"title {run.seed}"] * len(rows) for name, rows in parts.items()}
+        log = [{"epoch": 1.0, "loss": 2.5}]
+        return {"parameters": 300_176_768, "best_epoch": 8, "validation": {}, "log": log, "titles": titles}
 
-    monkeypatch.setattr(recording, "train", train)
-    monkeypatch.setattr(recording, "embedded_parts", lambda: parts)
-    return trained
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(recording, "train", train)
+        patch.setattr(recording, "embedded_parts", lambda: parts)
+        patch.setattr(recording, "best_device", lambda: "cuda")
+        patch.setattr(recording.constants, "ENDPOINT", experiment.HUB)
+        yield trained
+
+
+@pytest.fixture(scope="module")
+def bundle(fake, tmp_path_factory):
+    """What such a machine writes."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("RESUMEN_DATA", str(runs.EMBEDDED_REVIEWS))
+        pairs = recording._own_pairs()
+        patch.setattr(recording, "_own_pairs", lambda: pairs)
+        yield record(tmp_path_factory.mktemp("bundle"))
 
 
 @pytest.fixture
-def full(monkeypatch, tmp_path, fake):
-    """A bundle as a machine with a GPU and the Hub would write it, in the place of the package's."""
-    monkeypatch.setattr(recording, "best_device", lambda: "cuda")
-    monkeypatch.setattr(recording.constants, "ENDPOINT", experiment.HUB)
-    monkeypatch.setenv("RESUMEN_DATA", str(runs.EMBEDDED_REVIEWS))
+def full(bundle, monkeypatch, tmp_path):
+    """A copy of it, in the place of the package's."""
+    shutil.copytree(bundle, tmp_path / "recorded")
     monkeypatch.setattr(experiment, "RECORDED", tmp_path / "recorded")
-    monkeypatch.setattr(recording, "RECORDED", tmp_path / "recorded")
-    return record(tmp_path / "recorded")
+    return tmp_path / "recorded"
 
 
 def test_what_the_package_holds_was_not_made_by_a_stand_in(parts):
@@ -119,16 +126,18 @@ def test_what_is_refused_for_the_package(full, parts, course_error, changes, wor
         recorded_titles("test", parts["test"]["review_id"][:])
 
 
-def test_what_cannot_be_recorded(fake, monkeypatch, tmp_path, course_error):
+def test_what_cannot_be_recorded(monkeypatch, tmp_path, course_error):
     monkeypatch.setattr(recording, "best_device", lambda: "cpu")
     with course_error("no GPU", "--rehearse"):
         record(tmp_path / "bundle")
     with course_error("rehearsal", experiment.RECORDED):
         record(experiment.RECORDED, rehearse=True)
     monkeypatch.setattr(recording, "best_device", lambda: "cuda")
+    monkeypatch.setattr(recording, "_own_pairs", OWN_PAIRS)
+    monkeypatch.delenv("RESUMEN_DATA", raising=False)
     with course_error("RESUMEN_DATA"):
         record(tmp_path / "bundle")
-    assert not fake and not (tmp_path / "bundle").exists()
+    assert not (tmp_path / "bundle").exists()
 
 
 def test_the_cells_of_the_lectures(full, root, parts, monkeypatch, capsys):
