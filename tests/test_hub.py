@@ -8,6 +8,7 @@ import sys
 import time
 
 import datasets
+import nbformat
 import pytest
 import torch
 from hub_double import HubDouble
@@ -19,7 +20,7 @@ from resumen import cli
 from resumen.corpus import COLUMNS
 from resumen.hub import files_to_publish, publish, repository_name
 from resumen.modeling import load_checkpoint, model_card
-from resumen.profiles import DATA
+from resumen.profiles import DATA, PROFILES
 
 TINY = DATA / "mt5-tiny"
 SCORES = {"en": {"rouge1": 16.97}, "es": {"rouge1": 15.1}}
@@ -80,6 +81,19 @@ def test_a_checkpoint_goes_up_and_comes_back(hub, folder):
     before = len(hub.asked("GET /storage"))
     load_checkpoint("ana/titles")
     assert len(hub.asked("GET /storage")) == before == 1, "the second time it comes from the cache"
+
+
+def test_the_cell_of_the_lecture(hub, root, tmp_path, capsys):
+    """Stage 4 leaves the upload off. Switched on, its cell writes a card that will do, and uploads."""
+    notebook = nbformat.read(root / "stages" / "stage4_trainer" / "lecture.ipynb", as_version=4)
+    (cell,) = [cell for cell in notebook.cells if "PUSH = False" in cell.source]
+    shutil.copytree(TINY, tmp_path / "final")
+    names = {"final": tmp_path / "final", "profile": PROFILES["full"]}
+    exec(cell.source, dict(names))
+    assert capsys.readouterr().out == cell.outputs[0].text and not hub.repositories
+    exec(cell.source.replace("PUSH = False", "PUSH = True"), dict(names))
+    assert "/ana/mt5-review-titles/commit/" in capsys.readouterr().out
+    assert b"base_model: google/mt5-small" in hub.repositories["model", "ana/mt5-review-titles"].files["README.md"]
 
 
 def test_push_to_hub_of_the_libraries(hub):
