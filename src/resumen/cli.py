@@ -386,15 +386,15 @@ def publish(
     """
     from resumen import hub
 
-    files, name = hub.files_to_publish(folder), hub.repository_name(to)
-    for path in files:
+    for path in hub.files_to_publish(folder):
         size = f"{path.stat().st_size / 1e6:.1f} MB"
         console.print(f"{path.name}  {size}", markup=False, highlight=False, soft_wrap=True)
     if not push:
+        name = hub.repository_name(to)
         console.print(f"Nothing was sent to {name} yet: add --push.", markup=False, highlight=False, soft_wrap=True)
         return
     try:
-        address = hub.publish(folder, name, public=public)
+        address = hub.publish(folder, to, public=public)
     except KeyboardInterrupt:
         raise CourseError(
             "Stopped: run the same again to go on, and a file that has arrived is not sent twice."

@@ -137,6 +137,9 @@ def test_what_cannot_be_recorded(monkeypatch, tmp_path, course_error):
     monkeypatch.delenv("RESUMEN_DATA", raising=False)
     with course_error("RESUMEN_DATA"):
         record(tmp_path / "bundle")
+    monkeypatch.setattr(recording.constants, "ENDPOINT", "http://127.0.0.1:8090")
+    with course_error("HF_ENDPOINT", experiment.HUB):
+        record(tmp_path / "bundle")
     assert not (tmp_path / "bundle").exists()
 
 

@@ -21,7 +21,7 @@ from resumen.authoring.measures import BOOKS
 from resumen.authoring.runs import SEEDS, TINY, Run, load_pairs, train, write_titles_of
 from resumen.corpus import LANGUAGES, load_reviews, prepare_pairs
 from resumen.errors import CourseError
-from resumen.experiment import LARGEST_BUNDLE, RECORDED, RUN, test_parts
+from resumen.experiment import HUB, LARGEST_BUNDLE, RECORDED, RUN, test_parts
 from resumen.files import write_text
 from resumen.modeling import FINAL_DECODING
 from resumen.profiles import PROFILES, Profile
@@ -59,7 +59,7 @@ def record(
         seeds: the training seeds.
 
     Raises:
-        CourseError: if there is no GPU, no corpus, or the folder holds another run; if a rehearsal is meant for the package.
+        CourseError: if there is no GPU, no corpus or another Hub, or the folder holds another run; if a rehearsal is meant for the package.
     """
     if rehearse:
         if folder.resolve() == RECORDED.resolve():
@@ -72,6 +72,10 @@ def record(
         if best_device() == "cpu":
             raise CourseError(
                 "There is no GPU here, and mT5-small needs one: `resumen record --rehearse` shows on any machine whether the rest works."
+            )
+        if constants.ENDPOINT != HUB:
+            raise CourseError(
+                f"HF_ENDPOINT is {constants.ENDPOINT}, and a recorded run comes from {HUB} itself: unset it."
             )
         profile, corpus = FULL, Path(os.environ.get("RESUMEN_DATA", "")).name
         pairs, parts = _own_pairs(), embedded_parts()

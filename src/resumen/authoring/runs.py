@@ -117,11 +117,11 @@ def train(run: Run, profile: Profile, pairs: DatasetDict, parts: Mapping[str, Da
     quieten()
     seed_everything(run.seed)
     tokenizer, model = load_checkpoint(profile=profile)
-    chosen = pairs["train"]
+    given = pairs["train"]
     if run.pairs is not None:  # the first hundred of a seed are among its first four hundred
-        chosen = chosen.shuffle(seed=run.seed).select(range(run.pairs or 1))
+        given = given.shuffle(seed=run.seed).select(range(run.pairs or 1))
     written = {f"titles of {name}": rows for name, rows in parts.items()}  # a part may be called validation as well
-    splits = DatasetDict({"train": chosen, "validation": pairs["validation"], **written})
+    splits = DatasetDict({"train": given, "validation": pairs["validation"], **written})
     tokenized = tokenize_corpus(splits, tokenizer, profile.max_input_length, profile.max_target_length)
     changes = {
         "num_train_epochs": run.epochs,
