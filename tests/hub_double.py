@@ -122,6 +122,8 @@ class HubDouble:
 
 
 class _Server(ThreadingHTTPServer):
+    request_queue_size = 128  # a class asks at once
+
     def handle_error(self, request, client_address):
         """Say nothing of a client that went away, and everything of a fault of the double."""
         if not isinstance(sys.exc_info()[1], OSError):
