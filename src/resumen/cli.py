@@ -382,6 +382,64 @@ def corpus(
 
 
 @app.command()
+def publish(
+    folder: Annotated[Path, typer.Argument(metavar="FOLDER", help="A checkpoint with its model card, README.md.")],
+    to: Annotated[str, typer.Option(help="The repository on the Hub, such as ana/mt5-review-titles.")],
+    push: Annotated[
+        bool, typer.Option("--push", help="Upload; without it the command says what would be sent.")
+    ] = False,
+    public: Annotated[bool, typer.Option("--public", help="Let everybody see a repository that is made now.")] = False,
+) -> None:
+    """Publish a checkpoint folder on the Hub: weights, configs, tokenizer, metrics.json and model card, nothing else.
+
+    It checks the folder, the head of the card and your token first. With --push it makes the repository, private unless you say otherwise,
+    and uploads. Stopped at any moment, the same command goes on: a file that has arrived is not sent again.
+    """
+    from resumen import hub
+
+    for path in hub.files_to_publish(folder):
+        size = f"{path.stat().st_size / 1e6:.1f} MB"
+        console.print(f"{path.name}  {size}", markup=False, highlight=False, soft_wrap=True)
+    if not push:
+        name = hub.repository_name(to)
+        console.print(f"Nothing was sent to {name} yet: add --push.", markup=False, highlight=False, soft_wrap=True)
+        return
+    try:
+        address = hub.publish(folder, to, public=public)
+    except KeyboardInterrupt:
+        raise CourseError(
+            "Stopped: run the same again to go on, and a file that has arrived is not sent twice."
+        ) from None
+    console.print(address, markup=False, highlight=False, soft_wrap=True)
+
+
+@app.command()
+def record(
+    folder: Annotated[Path, typer.Option(help="Where the bundle goes, or goes on.")] = Path("var/recorded"),
+    rehearse: Annotated[
+        bool,
+        typer.Option("--rehearse", help="Let a tiny checkpoint and a few reviews stand in: seconds, on any machine."),
+    ] = False,
+) -> None:
+    """Fine-tune mT5-small with three seeds on your reviews and record what it writes for the embedded texts (for contributors).
+
+    It needs a GPU, the Hub, and RESUMEN_DATA. Stopped at any moment, the same command goes on with the seeds that are missing. The bundle
+    has at most 1 MB; in src/resumen/data/recorded it becomes part of the package, unless a stand-in made it.
+    """
+    from resumen.authoring.record import record as run
+    from resumen.experiment import bundle_fault
+
+    with errors.status("Preparing the reviews …") as status:
+        run(folder, rehearse, on_seed=lambda seed: status.update(f"Seed {seed} …"))
+    console.print(
+        bundle_fault(folder) or f"{folder} can become part of the package.",
+        markup=False,
+        highlight=False,
+        soft_wrap=True,
+    )
+
+
+@app.command()
 def release(
     stages: Annotated[list[str] | None, typer.Argument(help="Stages and projects to release; by default all.")] = None,
     check: Annotated[bool, typer.Option("--check", help="Change nothing; say what is wrong with it.")] = False,

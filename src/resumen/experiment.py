@@ -8,7 +8,8 @@ scores, differences = compare(systems, parts["test"])
 
 import json
 import random
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
+from pathlib import Path
 
 import numpy as np
 import pandas as pd
@@ -16,8 +17,9 @@ from datasets import Dataset, DatasetDict, concatenate_datasets
 
 from resumen.baselines import constant_baseline, lead_k, nearest_titles, oracle_sentence, random_sentence
 from resumen.corpus import LANGUAGES, clean_pairs, load_literary, load_synopses
+from resumen.errors import CourseError
 from resumen.metrics import ROUGES, score_examples, verdict_over_seeds
-from resumen.profiles import DATA, SEED
+from resumen.profiles import DATA, PROFILES, SEED
 
 PARTS = ("test", "literary", "synopses")
 """The reviews that are like those of train; the reviews by another hand; package descriptions, another kind of text."""
@@ -28,6 +30,23 @@ SYSTEMS = ("before", "fine-tuned", *BASELINES)
 
 RUNS = DATA / "runs"
 """Predictions of the seeds that nobody has to train again: see its README.md."""
+
+RECORDED = DATA / "recorded"
+"""Where the package holds the bundle of `resumen record`: what mT5-small wrote for the embedded texts. Without one the folder is missing."""
+
+RUN = "run.json"
+"""What a bundle tells of itself: checkpoint, parameters, Hub, profile, corpus, device, versions, seeds."""
+
+RECORDED_PARTS = ("validation", *PARTS)
+"""The rows that a bundle has titles for. The lectures look at those of validation."""
+
+HUB = "https://huggingface.co"
+FULL_PARAMETERS = 300_000_000
+"""mT5-small has a few more, output layer included; no stand-in has as many."""
+
+RECORDED_SEEDS = 3
+LARGEST_BUNDLE = 1_000_000
+"""Bytes."""
 
 SYNOPSES = 150
 """Descriptions per language: more would take longer than they tell."""
@@ -86,15 +105,71 @@ def other_runs(parts: Mapping[str, Dataset]) -> dict[str, list[list[str]]]:
     They belong to the embedded corpus: where one row is not known, as of a corpus of your own, no part has any list.
     """
     runs: dict[str, list[list[str]]] = {name: [] for name in parts}
-    for path in sorted(RUNS.glob("seed_*.jsonl")):
-        lines = [json.loads(line) for line in path.read_text(encoding="utf-8").splitlines()]
-        titles = {(line["part"], line["review_id"]): line["title"] for line in lines}
-        asked = {name: [(name, review) for review in rows["review_id"][:]] for name, rows in parts.items()}
+    asked = {name: [(name, review) for review in rows["review_id"][:]] for name, rows in parts.items()}
+    for titles in _titles_of_seeds(RUNS):
         if any(key not in titles for keys in asked.values() for key in keys):
             return {name: [] for name in parts}
         for name, keys in asked.items():
             runs[name].append([titles[key] for key in keys])
     return runs
+
+
+def recorded_titles(part: str, ids: Iterable[str]) -> list[list[str]] | None:
+    """Return the titles that the recorded run of the full profile gave to some rows, one list for each training seed.
+
+    None if no run was recorded, or not for one of these rows, as with a corpus of your own.
+
+    Args:
+        part: one of `RECORDED_PARTS`.
+        ids: the `review_id` of each row.
+
+    Raises:
+        CourseError: if the package holds a bundle that it must not hold (`bundle_fault`).
+    """
+    if not (RECORDED / RUN).is_file():
+        return None
+    if fault := bundle_fault(RECORDED):
+        raise CourseError(fault)
+    keys, seeds = [(part, name) for name in ids], _titles_of_seeds(RECORDED)
+    if any(key not in titles for titles in seeds for key in keys):
+        return None
+    return [[titles[key] for key in keys] for titles in seeds]
+
+
+def bundle_fault(folder: Path) -> str | None:
+    """Say in one sentence why a bundle of `resumen record` cannot be part of the package, None if it can.
+
+    A stand-in is known by what the bundle tells of its checkpoint: name, number of parameters, and the Hub that it came from.
+    """
+    remedy = "record the full profile with `resumen record` on a machine with a GPU and the Hub"
+    try:
+        told = json.loads((folder / RUN).read_text(encoding="utf-8"))
+        name, parameters, hub = told["profile"]["checkpoint"], int(told["parameters"]), told["hub"]
+        seeds, rows = set(told["seeds"]), sum(told["parts"].values())
+    except (OSError, ValueError, TypeError, KeyError, AttributeError):
+        return f"{folder} holds no bundle that can be read: {remedy}."
+    if name != PROFILES["full"].checkpoint or parameters < FULL_PARAMETERS or hub != HUB:
+        return f"{folder} was recorded with a stand-in, {name} of {parameters:,} parameters from {hub}: {remedy}."
+    files = {path.stem.removeprefix("seed_"): path for path in folder.glob("seed_*.jsonl")}
+    if len(seeds) < RECORDED_SEEDS or set(files) != seeds:
+        return f"{folder} holds {len(seeds)} of {RECORDED_SEEDS} training seeds: {remedy}, which goes on where it was stopped."
+    if any(len(titles) != rows for titles in _titles_of_seeds(folder)):
+        return f"{folder} does not hold a title for each of its {rows} rows and each seed: {remedy}."
+    size = sum(path.stat().st_size for path in folder.iterdir())
+    if size > LARGEST_BUNDLE:
+        return (
+            f"{folder} has {size / 1e6:.1f} MB, but a bundle may have {LARGEST_BUNDLE / 1e6:.0f} MB: shorten its logs."
+        )
+    return None
+
+
+def _titles_of_seeds(folder: Path) -> list[dict[tuple[str, str], str]]:
+    """Return the titles by part and review, one dictionary for each file `seed_*.jsonl`."""
+    seeds = []
+    for path in sorted(folder.glob("seed_*.jsonl")):
+        lines = map(json.loads, path.read_text(encoding="utf-8").splitlines())
+        seeds.append({(line["part"], line["review_id"]): line["title"] for line in lines})
+    return seeds
 
 
 def compare(

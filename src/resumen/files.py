@@ -29,6 +29,9 @@ STARTER = "starter.ipynb"
 """What students get of a project."""
 
 SUMMARY = "summary.json"
+NEEDED = ("config.json", "model.safetensors", "tokenizer.json")
+"""Files of a checkpoint folder. Without its own tokenizer a checkpoint still loads, silently and with the wrong ids."""
+
 METRICS = "metrics.json"
 PREDICTIONS = "predictions.csv"
 MODEL_CARD = "MODEL_CARD.md"

@@ -15,11 +15,9 @@ from transformers import (
 )
 
 from resumen.errors import CourseError, first_sentence
-from resumen.files import METRICS
+from resumen.files import METRICS, NEEDED
+from resumen.hub import refusal
 from resumen.profiles import Profile, current_profile
-
-NEEDED = ("config.json", "model.safetensors", "tokenizer.json")
-"""Files of a checkpoint folder. Without its own tokenizer a checkpoint still loads, silently and with the wrong ids."""
 
 FINAL_DECODING = {"num_beams": 16, "length_penalty": 0.7, "no_repeat_ngram_size": 3}
 """How titles are written for the scores that are reported: the row that data/runs/README.md chooses from data/runs/decoding.csv. While a model trains, greedy decoding
@@ -52,7 +50,8 @@ def load_checkpoint(
         tokenizer = AutoTokenizer.from_pretrained(name)
         model = AutoModelForSeq2SeqLM.from_pretrained(name)
     except (OSError, ValueError, HfHubHTTPError) as error:
-        raise CourseError(f"The checkpoint {name} could not be loaded: {first_sentence(str(error))}.") from None
+        told = refusal(error, name) or f"The checkpoint {name} could not be loaded: {first_sentence(str(error))}."
+        raise CourseError(told) from None
     # Without a length of its own, generate() stops after 20 new tokens, whatever the titles need.
     model.generation_config = generation_defaults(model, profile.max_target_length)
     return tokenizer, model

@@ -13,23 +13,23 @@ import json
 import multiprocessing
 import tempfile
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from concurrent.futures import ProcessPoolExecutor, as_completed
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
 import pandas as pd
 import torch
-from datasets import DatasetDict
+from datasets import Dataset, DatasetDict
 
 from resumen.authoring.measures import BOOKS
 from resumen.corpus import EMBEDDED_REVIEWS, LANGUAGES, load_reviews, prepare_pairs
 from resumen.errors import CourseError
-from resumen.experiment import PARTS, RUNS, test_parts
+from resumen.experiment import RUNS, test_parts
 from resumen.files import write_text
 from resumen.metrics import ROUGES, evaluate_system
 from resumen.modeling import FINAL_DECODING, load_checkpoint
-from resumen.profiles import PROFILES, SEED
+from resumen.profiles import PROFILES, SEED, Profile
 from resumen.setup import quieten, seed_everything
 from resumen.tokenization import tokenize_corpus
 from resumen.training import best_epoch, build_trainer, course_arguments, fine_tune, write_titles
@@ -106,18 +106,23 @@ def load_pairs() -> DatasetDict:
 
 
 def execute(run: Run) -> dict:
-    """Train, and return the best epoch, the validation scores per language and, if the run writes any, the titles of each part."""
-    quieten()
-    seed_everything(run.seed)
+    """Return `train` of the embedded reviews with the tiny profile; titles of each part only if the run writes any."""
     torch.set_num_threads(1)  # a second thread gains nothing at this size, and would disturb another run
     pairs = load_pairs()
-    parts = test_parts(pairs, BOOKS) if run.writes_titles else {}
-    tokenizer, model = load_checkpoint(profile=TINY)
-    train = pairs["train"]
+    return train(run, TINY, pairs, test_parts(pairs, BOOKS) if run.writes_titles else {})
+
+
+def train(run: Run, profile: Profile, pairs: DatasetDict, parts: Mapping[str, Dataset]) -> dict:
+    """Train, and return the best epoch, the validation scores per language, the log, and the titles of each part."""
+    quieten()
+    seed_everything(run.seed)
+    tokenizer, model = load_checkpoint(profile=profile)
+    given = pairs["train"]
     if run.pairs is not None:  # the first hundred of a seed are among its first four hundred
-        train = train.shuffle(seed=run.seed).select(range(run.pairs or 1))
-    splits = DatasetDict({"train": train, "validation": pairs["validation"], **parts})
-    tokenized = tokenize_corpus(splits, tokenizer, TINY.max_input_length, TINY.max_target_length)
+        given = given.shuffle(seed=run.seed).select(range(run.pairs or 1))
+    written = {f"titles of {name}": rows for name, rows in parts.items()}  # a part may be called validation as well
+    splits = DatasetDict({"train": given, "validation": pairs["validation"], **written})
+    tokenized = tokenize_corpus(splits, tokenizer, profile.max_input_length, profile.max_target_length)
     changes = {
         "num_train_epochs": run.epochs,
         "learning_rate": run.learning_rate,
@@ -126,9 +131,9 @@ def execute(run: Run) -> dict:
     }
     with tempfile.TemporaryDirectory() as folder:
         if run.pairs == 0:
-            trainer, epoch = build_trainer(model, course_arguments(folder, TINY), tokenized, tokenizer), 0
+            trainer, epoch = build_trainer(model, course_arguments(folder, profile), tokenized, tokenizer), 0
         else:
-            trainer = fine_tune(model, tokenizer, tokenized, TINY, folder, run.seed, **changes)
+            trainer = fine_tune(model, tokenizer, tokenized, profile, folder, run.seed, **changes)
             epoch = round(best_epoch([entry for entry in trainer.state.log_history if entry["epoch"] > 0])["epoch"])
 
         def score(decoding: dict) -> dict:
@@ -138,10 +143,12 @@ def execute(run: Run) -> dict:
 
         return {
             **asdict(run),
+            "parameters": model.num_parameters(),
             "best_epoch": epoch,
             "validation": score(FINAL_DECODING),
             "decodings": [options | {"scores": score(options)} for options in decodings() if run.searches],
-            "titles": {name: write_titles(trainer, tokenized[name]) for name in parts},
+            "log": trainer.state.log_history,
+            "titles": {name: write_titles(trainer, tokenized[f"titles of {name}"]) for name in parts},
         }
 
 
@@ -215,20 +222,23 @@ def chosen_search(table: pd.DataFrame) -> pd.Series:
     return chosen(table, ["num_beams", "length_penalty"], SEARCH_MARGIN)
 
 
+def write_titles_of(seed: int, parts: Mapping[str, Dataset], titles: Mapping[str, Sequence[str]], folder: Path) -> None:
+    """Write `seed_<seed>.jsonl`, which `experiment` reads: one line for each row of each part."""
+    lines = [
+        {"part": part, "review_id": name, "title": title}
+        for part, rows in parts.items()
+        for name, title in zip(rows["review_id"][:], titles[part], strict=True)
+    ]
+    write_text(folder / f"seed_{seed}.jsonl", "".join(json.dumps(line, ensure_ascii=False) + "\n" for line in lines))
+
+
 def write_results(results: dict[str, dict], folder: Path) -> None:
     """Write the titles of `OTHER_SEEDS`, curve.csv, sweep.csv, decoding.csv and the card."""
     folder.mkdir(parents=True, exist_ok=True)
     pairs = load_pairs()
     parts = test_parts(pairs, BOOKS)
     for seed in OTHER_SEEDS:
-        titles = results[Run(seed=seed).name]["titles"]
-        lines = [
-            {"part": part, "review_id": name, "title": title}
-            for part in PARTS
-            for name, title in zip(parts[part]["review_id"][:], titles[part], strict=True)
-        ]
-        text = "".join(json.dumps(line, ensure_ascii=False) + "\n" for line in lines)
-        write_text(folder / f"seed_{seed}.jsonl", text)
+        write_titles_of(seed, parts, results[Run(seed=seed).name]["titles"], folder)
     tables = {"curve": curve_table(results), "sweep": sweep_table(results), "decoding": decoding_table(results)}
     for name, table in tables.items():
         write_text(folder / f"{name}.csv", table.to_csv(index=False, lineterminator="\n"))

@@ -61,6 +61,7 @@ OTHERS = {
     ],
     "Teach and contribute": [
         "docs/instructor.md",
+        "docs/classroom.md",
         "quizzes/README.md",
         "CONTRIBUTING.md",
         "docs/style.md",
