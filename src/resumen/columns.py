@@ -102,7 +102,9 @@ def map_tables(dataset: Dataset, function: Callable[[pa.RecordBatch], pa.RecordB
     rows, source = None, dataset
     if dataset._indices is not None:
         chosen = dataset._indices.column(0).to_numpy()
-        if np.all(np.diff(chosen.astype(np.int64)) > 0):  # by a filter: the table behind it has these rows in the same order
+        if np.all(
+            np.diff(chosen.astype(np.int64)) > 0
+        ):  # by a filter: the table behind it has these rows in the same order
             rows = chosen
             source = Dataset(dataset.data, dataset.info, dataset.split, fingerprint=dataset._fingerprint)
     mapped = source.with_format("arrow").map(

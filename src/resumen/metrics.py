@@ -2,6 +2,7 @@
 
 import re
 from collections.abc import Iterable, Sequence
+from itertools import pairwise
 from pathlib import Path
 from typing import NamedTuple
 
@@ -54,7 +55,7 @@ def rouge_scores(prediction: str, reference: str) -> dict[str, float]:
         union = rouge_scorer._summary_level_lcs(referred, predicted).fmeasure
     else:  # of one sentence each the union is the one subsequence
         union = _f_measure(common, *lengths)
-    pairs = _overlap(zip(own, own[1:], strict=False), zip(other, other[1:], strict=False))
+    pairs = _overlap(pairwise(own), pairwise(other))
     return {
         "rouge1": _f_measure(words, *lengths),
         "rouge2": _f_measure(pairs, lengths[0] - 1, lengths[1] - 1),
