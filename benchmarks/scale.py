@@ -3,6 +3,7 @@
     python benchmarks/scale.py                       # all of it: an hour or two on two cores
     python benchmarks/scale.py --rows 1000 10000 --token-rows 2000 --train-rows 400 --repeat 1
     python benchmarks/scale.py --write               # and write docs/benchmarks.md and docs/pictures/benchmarks.svg
+    python benchmarks/scale.py --last --write        # the same from the figures of the last run, in var/benchmarks/scale.json
 
 Each measurement runs in a process of its own, without a cache, and the things compared take turns. What counts is the least processor time
 of all rounds, helpers included: it is what others on the machine disturb least. The memory is what a process holds for itself at its peak;
@@ -413,7 +414,25 @@ def main() -> None:
     parser.add_argument("--train-rows", type=int, default=4_000)
     parser.add_argument("--repeat", type=int, default=3, help="rounds; of each figure the least counts")
     parser.add_argument("--write", action="store_true", help="write the page and the picture")
+    parser.add_argument("--last", action="store_true", help="measure nothing, and take the figures of the last run")
     options = parser.parse_args()
+    found = last() if options.last else measured(options)
+    page = report(found)
+    print(page)
+    if options.write:
+        PAGE.write_text(page, encoding="utf-8")
+        draw(found["pairs"])
+    if wrong := different(found):
+        sys.exit("; ".join(wrong))
+
+
+def last() -> dict:
+    found = json.loads((VAR / "scale.json").read_text(encoding="utf-8"))
+    return found | {"pairs": {int(rows): ways for rows, ways in found["pairs"].items()}}
+
+
+def measured(options: argparse.Namespace) -> dict:
+    """Measure everything, and keep the figures."""
     os.environ.setdefault("OMP_NUM_THREADS", "1")
     os.environ.setdefault("TOKENIZERS_PARALLELISM", "false")
     found = {"pairs": {}, "options": vars(options)}
@@ -430,15 +449,9 @@ def main() -> None:
             shutil.rmtree(place)
         found["rouge"] = measure("rouge", ["ours", "aggregated", "one by one"], options.rouge_pairs, options.repeat)
         found["training"] = measure("training", ["ours", "tutorial"], options.train_rows, options.repeat)
-    page = report(found)
-    print(page)
     VAR.mkdir(parents=True, exist_ok=True)
     (VAR / "scale.json").write_text(json.dumps(found, indent=1), encoding="utf-8")
-    if options.write:
-        PAGE.write_text(page, encoding="utf-8")
-        draw(found["pairs"])
-    if wrong := different(found):
-        sys.exit("; ".join(wrong))
+    return found
 
 
 def ratio(part: dict, slow: str, figure: str = "processor") -> float:
@@ -513,7 +526,7 @@ def report(found: dict) -> str:
         "# Cost as the corpus grows",
         "",
         f"`python benchmarks/scale.py --write` measured this page and its picture on a machine with {machine()}. "
-        f"Other programs ran at the same time. A figure is the least of {found['options']['repeat']} rounds, in which the things compared take turns. "
+        f"Other programs ran at the same time. Rounds: {found['options']['repeat']}. In each the things compared take turns, and the least of each figure counts. "
         "Seconds are processor time, of all processes together.",
         "",
         "## Ratios",
@@ -542,7 +555,7 @@ def report(found: dict) -> str:
     quality = {way: figures["loss"] for way, figures in found["training"].items()}
     lines += [
         "",
-        f"Memory is what the process holds at its peak, Python and its libraries included, and files that are mapped left out. Of the two smaller sizes and the largest it grows {growth:.2f} times (bar 1.5). "
+        f"Memory is what the process holds at its peak, Python and its libraries included, and files that are mapped left out. From {sizes[-min(3, len(sizes))]:,} to {sizes[-1]:,} rows it grows {growth:.2f} times (bar 1.5). "
         f"A row of the largest corpus takes {linear:.2f} times the time of a row of the next smaller one.",
         "",
         "The rows are the same, in the same order, as row by row: the script compares a digest of all of them up to 100,000, and their number above.",

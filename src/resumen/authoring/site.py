@@ -65,6 +65,7 @@ OTHERS = {
         "CONTRIBUTING.md",
         "docs/style.md",
         "docs/architecture.md",
+        "docs/benchmarks.md",
         "tests/README.md",
     ],
 }
