@@ -472,11 +472,11 @@ def rates(found: dict) -> dict[str, tuple[float, float]]:
             1,
         ),
         f"`prepare_pairs`, {sizes[-1]:,} rows: row by row in Python, the same rows": (ratio(largest, "row by row"), 10),
-        f"`tokenize_corpus`, {found['options']['token_rows']:,} rows: the tutorial's map, unbatched": (
+        f"`tokenize_corpus`, {found['tokens']['ours']['kept']:,} pairs: the tutorial's map, unbatched": (
             ratio(tokens, "unbatched"),
             3,
         ),
-        f"`tokenize_corpus`, {found['options']['token_rows']:,} rows: the tutorial's map, batched": (
+        f"`tokenize_corpus`, {found['tokens']['ours']['kept']:,} pairs: the tutorial's map, batched": (
             ratio(tokens, "batched"),
             1,
         ),
@@ -528,6 +528,7 @@ def report(found: dict) -> str:
         f"`python benchmarks/scale.py --write` measured this page and its picture on a machine with {machine()}. "
         f"Other programs ran at the same time. Rounds: {found['options']['repeat']}. In each the things compared take turns, and the least of each figure counts. "
         "Seconds are processor time, of all processes together.",
+        *(["", found["note"]] if "note" in found else []),
         "",
         "## Ratios",
         "",
@@ -566,7 +567,7 @@ def report(found: dict) -> str:
         f"A second call with the same tokenizer takes {memory['again']['seconds']:.2f} s, as it finds the result in the cache.",
         "",
         f"After one epoch of {found['training']['ours']['rows']:,} reviews the loss on validation is {quality['ours']:.3f} by the course's recipe and {quality['tutorial']:.3f} by the tutorial's "
-        "(batches of 8 in random order). Learning rate and optimizer are the same. Nothing is evaluated during the epoch.",
+        "(batches of 8 in random order). Learning rate and optimizer are the same. Nothing is evaluated during the epoch. The course's recipe takes half as many steps.",
         "",
         "`evaluate`'s module lies on the Hub. The script holds the same steps: rouge_score, with its bootstrap by default. The words are the course's in both.",
         "",
