@@ -8,10 +8,13 @@ import unicodedata
 from collections.abc import Collection
 from pathlib import Path
 
+import numpy as np
 import pandas as pd
 import pyarrow as pa
+import pyarrow.compute as pc
 from datasets import Dataset, DatasetDict, concatenate_datasets, load_dataset
 
+from resumen.columns import cleaned, digests, long_enough, map_tables, per_row
 from resumen.errors import CourseError
 from resumen.layouts import COLUMNS, SCHEMA
 from resumen.profiles import DATA, current_profile
@@ -102,15 +105,20 @@ def clean_text(text: str | None) -> str:
 
 def drop_invalid(dataset: Dataset) -> Dataset:
     """Drop the rows whose body or title is None or blank after cleaning. The kept rows are unchanged, and in order."""
-    return dataset.filter(
-        lambda body, title: bool(clean_text(body)) and bool(clean_text(title)),
-        input_columns=["review_body", "review_title"],
-    )
+    return _select(dataset, per_row(dataset, ["review_body", "review_title"], _has_both))
 
 
 def filter_categories(corpus: DatasetDict, categories: Collection[str]) -> DatasetDict:
     """Keep, in every split, the rows whose product category is one of `categories` exactly."""
-    return corpus.filter(lambda category: category in categories, input_columns=["product_category"])
+
+    def wanted(rows: pa.RecordBatch) -> np.ndarray:
+        names = rows["product_category"].dictionary_encode(null_encoding="encode")
+        kept = np.array([name in categories for name in names.dictionary.to_pylist()], dtype=bool)
+        return kept[names.indices.to_numpy()]
+
+    return DatasetDict(
+        {split: _select(rows, per_row(rows, ["product_category"], wanted)) for split, rows in corpus.items()}
+    )
 
 
 def has_min_words(title: str, min_words: int = 3) -> bool:
@@ -125,20 +133,17 @@ def normalized_body(text: str) -> str:
 
 def deduplicate(dataset: Dataset) -> Dataset:
     """Keep the first row for each pair of language and normalised body, in order."""
-    seen: set[tuple[str, str]] = set()
-    kept = []
-    for index, (language, body) in enumerate(zip(dataset["language"][:], dataset["review_body"][:], strict=True)):
-        key = (language, normalized_body(body))
-        if key not in seen:
-            seen.add(key)
-            kept.append(index)
-    return dataset.select(kept)
+    keys = pd.DataFrame(per_row(dataset, ["language", "review_body"], _keys))
+    return _select(dataset, ~keys.duplicated().to_numpy())
 
 
 def remove_leakage(train: Dataset, held_out: Dataset) -> Dataset:
     """Drop the train rows whose normalised body is held out, whatever their language. Repeated train rows stay."""
-    forbidden = {normalized_body(body) for body in held_out["review_body"][:]}
-    return train.filter(lambda body: normalized_body(body) not in forbidden, input_columns=["review_body"])
+    own, forbidden = (per_row(rows, ["review_body"], _body_keys) for rows in (train, held_out))
+    leaks = np.isin(own[:, 0], forbidden[:, 0])
+    known = set(map(tuple, forbidden[np.isin(forbidden[:, 0], own[leaks, 0])].tolist()))
+    leaks[leaks] = [tuple(key) in known for key in own[leaks].tolist()]
+    return _select(train, ~leaks)
 
 
 def build_bilingual(english: DatasetDict, spanish: DatasetDict, seed: int = 42) -> DatasetDict:
@@ -182,11 +187,7 @@ def length_stats(dataset: Dataset) -> pd.DataFrame:
 
 def clean_pairs(dataset: Dataset) -> Dataset:
     """Return the rows with cleaned bodies and titles, without invalid rows, short titles and duplicates, in order."""
-    dataset = drop_invalid(dataset).map(
-        lambda body, title: {"review_body": clean_text(body), "review_title": clean_text(title)},
-        input_columns=["review_body", "review_title"],
-    )
-    return deduplicate(dataset.filter(has_min_words, input_columns=["review_title"]))
+    return deduplicate(map_tables(dataset, _pairs))
 
 
 def prepare_pairs(english: DatasetDict, spanish: DatasetDict, categories: Collection[str] | None = None) -> DatasetDict:
@@ -212,6 +213,44 @@ def prepare_pairs(english: DatasetDict, spanish: DatasetDict, categories: Collec
                 f"No row of the split {split!r} is left after cleaning: check the categories and the titles of your corpus."
             )
     return bilingual
+
+
+def _select(dataset: Dataset, kept: np.ndarray) -> Dataset:
+    return dataset if kept.all() else dataset.select(np.flatnonzero(kept))
+
+
+def _cleaned(rows: pa.RecordBatch) -> pa.RecordBatch:
+    """Return rows with cleaned bodies and titles."""
+    for name in ("review_body", "review_title"):
+        rows = rows.set_column(rows.schema.get_field_index(name), name, cleaned(rows[name], clean_text))
+    return rows
+
+
+def _valid(rows: pa.RecordBatch) -> pa.Array:
+    """Say which of these cleaned rows have a body and a title."""
+    return pc.and_(pc.not_equal(rows["review_body"], ""), pc.not_equal(rows["review_title"], ""))
+
+
+def _has_both(rows: pa.RecordBatch) -> np.ndarray:
+    return _valid(_cleaned(rows)).to_numpy(zero_copy_only=False)
+
+
+def _pairs(rows: pa.RecordBatch) -> pa.RecordBatch:
+    """Return rows cleaned, without those that are invalid or have a short title."""
+    rows = _cleaned(rows)
+    return rows.filter(pc.and_(_valid(rows), long_enough(rows["review_title"], has_min_words)))
+
+
+def _body_keys(rows: pa.RecordBatch) -> np.ndarray:
+    """Return two numbers a row, equal where normalised bodies are equal."""
+    return digests(rows["review_body"], normalized_body)
+
+
+def _keys(rows: pa.RecordBatch) -> np.ndarray:
+    """Return three numbers a row, equal where languages and normalised bodies are equal."""
+    languages = rows["language"].dictionary_encode(null_encoding="encode")
+    numbers = np.array([_digest(repr(language)) for language in languages.dictionary.to_pylist()], dtype=np.uint64)
+    return np.column_stack([_body_keys(rows), numbers[languages.indices.to_numpy()].view(np.int64)])
 
 
 def _check_language(language: str) -> None:

@@ -1,12 +1,14 @@
 """ROUGE that is right in Spanish too, tables per language, and intervals. Stage 3 builds all of it by hand."""
 
 import re
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
+from itertools import pairwise
 from pathlib import Path
 from typing import NamedTuple
 
 import numpy as np
 import pandas as pd
+from rouge_score import rouge_scorer
 from rouge_score.rouge_scorer import RougeScorer
 
 from resumen.text import count_stop_words, ngrams, tokenize_words
@@ -37,11 +39,70 @@ _scorer = RougeScorer(list(ROUGES), tokenizer=WordTokenizer())
 
 
 def rouge_scores(prediction: str, reference: str) -> dict[str, float]:
-    """Return the F-measure of each of `ROUGES`, in [0, 1], by rouge_score with the course's tokenizer.
+    """Return the F-measure of each of `ROUGES`, in [0, 1]: what rouge_score gives with the course's tokenizer, to the last bit.
 
-    Lin (2004), https://aclanthology.org/W04-1013. rougeL reads the whole text, rougeLsum one sentence per line.
+    Lin (2004), https://aclanthology.org/W04-1013. rougeL reads the whole text, rougeLsum one sentence per line. It is several times as fast
+    as rouge_score: a text is cut into words once, and the longest common subsequence is found a row of the table at a time.
     """
-    return {name: score.fmeasure for name, score in _scorer.score(reference, prediction).items()}
+    predicted, referred = _lines(prediction), _lines(reference)
+    own, other = ([word for line in lines for word in line] for lines in (predicted, referred))
+    lengths = len(own), len(other)
+    words = _overlap(own, other)
+    if not words:
+        return dict.fromkeys(ROUGES, 0.0)
+    common = _common_subsequence(own, other)
+    if len(predicted) > 1 or len(referred) > 1:
+        union = rouge_scorer._summary_level_lcs(referred, predicted).fmeasure
+    else:  # of one sentence each the union is the one subsequence
+        union = _f_measure(common, *lengths)
+    pairs = _overlap(pairwise(own), pairwise(other))
+    return {
+        "rouge1": _f_measure(words, *lengths),
+        "rouge2": _f_measure(pairs, lengths[0] - 1, lengths[1] - 1),
+        "rougeL": _f_measure(common, *lengths),
+        "rougeLsum": union,
+    }
+
+
+def _lines(text: str) -> list[list[str]]:
+    return [tokenize_words(line) for line in text.split("\n") if line]
+
+
+def _overlap(own: Iterable, other: Iterable) -> int:
+    """Return how many of the items both have; a repeated one counts as often as the other has it."""
+    left: dict = {}
+    for item in other:
+        left[item] = left.get(item, 0) + 1
+    found = 0
+    for item in own:
+        count = left.get(item)
+        if count:
+            left[item] = count - 1
+            found += 1
+    return found
+
+
+def _common_subsequence(own: list[str], other: list[str]) -> int:
+    """Return the length of the longest common subsequence.
+
+    A bit that is 0 stands for a place where the row of the table grows by one (Hyyrö, 2004), so a row is one sum of two numbers.
+    """
+    places: dict[str, int] = {}
+    for place, word in enumerate(other):
+        places[word] = places.get(word, 0) | 1 << place
+    ones = row = (1 << len(other)) - 1
+    for word in own:
+        if word in places:
+            grown = row & places[word]
+            row = (row + grown) | (row - grown)
+    return len(other) - (row & ones).bit_count()
+
+
+def _f_measure(common: int, own: int, other: int) -> float:
+    if not common:
+        return 0.0
+    precision, recall = common / own, common / other
+    return 2 * precision * recall / (precision + recall)
 
 
 def rouge_n(prediction: str, reference: str, n: int = 1) -> Score:
@@ -67,7 +128,7 @@ def score_examples(predictions: Sequence[str], references: Sequence[str]) -> pd.
     """
     if len(predictions) != len(references):
         raise ValueError(f"There are {len(predictions)} predictions for {len(references)} references.")
-    rows = [rouge_scores(prediction, reference) for prediction, reference in zip(predictions, references, strict=True)]
+    rows = [tuple(rouge_scores(*pair).values()) for pair in zip(predictions, references, strict=True)]
     return pd.DataFrame(rows, columns=list(ROUGES), dtype=float) * 100
 
 

@@ -40,10 +40,13 @@ KEY = {
 """The answer key: for each module of the package the graded functions that it has under the task's own name."""
 
 ALSO = {
+    "drop_invalid": "corpus._has_both corpus._valid corpus._pairs",
+    "has_min_words": "columns.long_enough",
+    "preprocess": "tokenization._preprocess_words tokenization._encode",
     "prepare_pairs": "corpus.clean_pairs",
     "tokenize_words": "metrics.WordTokenizer",
-    "rouge_n": "metrics.rouge_scores",
-    "rouge_l": "metrics.rouge_scores",
+    "rouge_n": "metrics.rouge_scores metrics._overlap",
+    "rouge_l": "metrics.rouge_scores metrics._common_subsequence",
     "rouge_lsum": "metrics.rouge_scores",
     "nearest_title": "baselines.nearest_titles",
     "paired_bootstrap": "metrics.mean_interval metrics.resampled_means",

@@ -153,3 +153,31 @@ def test_causal_mask_hides_what_the_decoder_cannot_see(model):
             after = model(input_ids=ids, decoder_input_ids=changed).logits
             moved = (after != before).any(dim=-1)[0]
             assert moved.tolist() == causal_mask(read.shape[1])[:, column].tolist()
+
+
+@pytest.mark.parametrize("limits", [(24, 6), (2, 1), (500, 500)])
+def test_words_give_the_tokens_of_texts(tokenizer, limits):
+    """`tokenize_corpus` asks for words; the rows are those of `preprocess`, whatever the text."""
+    texts = [
+        "",
+        "uno",
+        "Un libro muy bueno…",
+        "dos  blancos",
+        "a\xa0b",
+        "an <extra_id_0> in it",
+        "</s>",
+        "▁x ▁",
+        "ﬁ ½ n\u0303",
+        " x ",
+    ]
+    texts += ["¡Qué supercalifragilístico! 👍🏽 " * 9 + "end", "\n", "你好 x"]
+    columns = {"review_body": texts, "review_title": texts[::-1]}
+    found = tokenize_corpus(DatasetDict(test=Dataset.from_dict(columns)), tokenizer, *limits)["test"]
+    expected = Dataset.from_dict(columns).map(
+        preprocess,
+        batched=True,
+        remove_columns=list(columns),
+        fn_kwargs={"tokenizer": tokenizer, "max_input_length": limits[0], "max_target_length": limits[1]},
+    )
+    assert found.to_list() == expected.to_list()
+    assert found.features == expected.features

@@ -66,6 +66,7 @@ OTHERS = {
         "CONTRIBUTING.md",
         "docs/style.md",
         "docs/architecture.md",
+        "docs/benchmarks.md",
         "tests/README.md",
     ],
 }
