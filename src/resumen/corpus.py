@@ -260,13 +260,16 @@ def _check_language(language: str) -> None:
         )
 
 
+def _digest(text: str) -> int:
+    return int.from_bytes(hashlib.sha256(text.encode()).digest()[:8], "big")
+
+
 def _split_of(group: str) -> str:
     """Return the split of a group of rows: one of ten goes to validation, one to test.
 
     A digest, unlike hash(), puts a group into the same split on every machine and in both languages.
     """
-    digest = int.from_bytes(hashlib.sha256(group.encode()).digest()[:8], "big")
-    return {8: "validation", 9: "test"}.get(digest % 10, "train")
+    return {8: "validation", 9: "test"}.get(_digest(group) % 10, "train")
 
 
 def _with_all_splits(parts: dict[str, Dataset], place: str | Path, language: str) -> DatasetDict:
