@@ -12,6 +12,7 @@ import pytest
 import torch
 from accelerate import Accelerator
 from accelerate.state import AcceleratorState
+from datasets import Dataset
 from safetensors.torch import load_file
 from transformers import MT5Config, MT5ForConditionalGeneration
 
@@ -21,7 +22,7 @@ from resumen.metrics import ROUGES
 from resumen.modeling import load_checkpoint
 from resumen.profiles import PROFILES
 from resumen.tokenization import collate
-from resumen.train import folder, loop
+from resumen.train import data, folder, loop, scoring
 from resumen.train.__main__ import main
 from resumen.train.arguments import parse_arguments, plan_pieces
 
@@ -271,10 +272,10 @@ class Killed(BaseException):
 
 KILL_POINTS = {
     "in the third epoch": (loop, "train_step", 12),
-    "while scoring validation": (loop, "decode_labels", 3),
+    "while scoring validation": (scoring, "decode_labels", 3),
     "before a checkpoint gets its name": (folder.os, "replace", 3),
     "after it got its name": (folder, "prune", 3),
-    "while generating the test titles": (loop, "decode_labels", 6),
+    "while generating the test titles": (scoring, "decode_labels", 6),
     "before the scores are written": (loop, "save_model", 1),
 }
 
@@ -323,7 +324,7 @@ def test_bf16_and_limit(start, tmp_path):
 
 def test_synopses(start, tmp_path, monkeypatch):
     wanted = []
-    monkeypatch.setattr(loop, "load_synopses", lambda language: wanted.append(language) or loop.load_reviews(language))
+    monkeypatch.setattr(data, "load_synopses", lambda language: wanted.append(language) or data.load_reviews(language))
     assert start(tmp_path / "run", data="synopses", limit=16, epochs=1) == 0
     assert wanted == ["en", "es"]
 
@@ -359,7 +360,8 @@ def gradients(rows, size, checkpoint):
             pass
 
     pieces = [collate(rows[start : start + size], 0, 0) for start in range(0, len(rows), size)]
-    loss, count = loop.train_step(model, pieces, list(range(len(pieces))), Optimizer(), Scheduler(), accelerator)
+    count = sum(len(row["labels"]) for row in rows)
+    loss, _ = loop.train_step(model, pieces, list(range(len(pieces))), count, Optimizer(), Scheduler(), accelerator)
     return seen, loss / count
 
 
@@ -380,7 +382,10 @@ def test_pieces_add_up_to_the_batch(size, batch, checkpoint):
 
 def test_every_epoch_has_its_own_order_and_batches_of_like_length():
     lengths = [number * 37 % 100 for number in range(203)]
-    sampler = loop.EpochSampler(lengths, 5, seed=1)
+    rows = Dataset.from_dict(
+        {"input_ids": [[1] * size for size in lengths], "labels": [[1] * (size % 7) for size in lengths]}
+    )
+    sampler = data.EpochSampler(rows, 5, seed=1)
     orders = []
     for epoch in (0, 1, 0):
         sampler.set_epoch(epoch)
@@ -389,6 +394,8 @@ def test_every_epoch_has_its_own_order_and_batches_of_like_length():
     assert len(sampler) == len(orders[0]) == len(set(orders[0])) == 200
     longest = [max(lengths[row] for row in orders[0][start : start + 5]) for start in range(0, 200, 5)]
     assert 5 * sum(longest) < 1.3 * sum(lengths[row] for row in orders[0]), "less than 30 % of padding"
+    counts = sampler.token_counts(1)
+    assert counts == [sum(lengths[row] % 7 for row in orders[1][start : start + 5]) for start in range(0, 200, 5)]
 
 
 # Mistakes
