@@ -1,8 +1,13 @@
 """`resumen.train`: the same scores on one and two processes, after any kill, and sentences for mistakes."""
 
 import json
+import math
+import os
 import random
+import re
+import shlex
 import shutil
+import socket
 import subprocess
 import sys
 from pathlib import Path
@@ -11,15 +16,18 @@ import pandas as pd
 import pytest
 import torch
 from accelerate import Accelerator
+from accelerate.commands.launch import _validate_launch_command, launch_command_parser
 from accelerate.state import AcceleratorState
+from accelerate.utils.launch import prepare_multi_gpu_env
 from datasets import Dataset
 from safetensors.torch import load_file
 from transformers import MT5Config, MT5ForConditionalGeneration
 
 from resumen.corpus import COLUMNS, LANGUAGES, SPLITS
 from resumen.errors import CourseError
+from resumen.lora import load_adapter
 from resumen.metrics import ROUGES
-from resumen.modeling import load_checkpoint
+from resumen.modeling import Summarizer, load_checkpoint
 from resumen.profiles import PROFILES
 from resumen.tokenization import collate
 from resumen.train import data, folder, loop, scoring
@@ -246,10 +254,23 @@ from resumen.train.__main__ import main
 real, calls = loop.train_step, []
 def train_step(*arguments):
     calls.append(1)
-    if len(calls) == 13 and os.environ["RANK"] == "0":
+    if len(calls) == 13 and os.environ["RANK"] == os.environ.get("VICTIM", "0"):
         os.kill(os.getpid(), signal.SIGKILL)
     return real(*arguments)
 loop.train_step = train_step
+sys.exit(main())
+"""
+
+# In one of two processes a loss of the third epoch is no number.
+NAN = """
+import os, sys, torch
+from resumen.train import loop
+from resumen.train.__main__ import main
+real, calls = loop.cross_entropy, []
+def cross_entropy(*arguments, **options):
+    calls.append(1)
+    return real(*arguments, **options) * (float("nan") if len(calls) == 13 and os.environ["RANK"] == "1" else 1.0)
+loop.cross_entropy = cross_entropy
 sys.exit(main())
 """
 
@@ -264,6 +285,161 @@ def test_sigkill_and_go_on(whole, arguments, start, tmp_path, capsys):
     assert start(output) == 0  # what two processes began, one goes on with
     assert "going on after epoch 2" in capsys.readouterr().out
     assert_same(output, whole)
+
+
+def test_a_loss_that_is_no_number_stops_within_the_epoch(start, tmp_path, monkeypatch, capsys):
+    real, calls = loop.cross_entropy, []
+
+    def spoilt(*arguments, **options):
+        calls.append(1)
+        return real(*arguments, **options) * (math.nan if len(calls) == 7 else 1)
+
+    monkeypatch.setattr(loop, "cross_entropy", spoilt)
+    assert start(tmp_path / "run", epochs=2, limit=48) == 1  # three steps an epoch, two pieces a step
+    assert "The gradient of step 1 in epoch 2 is not a number" in one_sentence(capsys, tmp_path / "run")
+    assert len(calls) == 8, "it went on to the end of the epoch"
+    assert [path.name for path in (tmp_path / "run" / "checkpoints").iterdir()] == ["epoch-0001"]
+
+
+@pytest.mark.slow
+@pytest.mark.thorough
+def test_a_loss_that_is_no_number_stops_all_processes(whole, arguments, start, tmp_path):
+    script, output = tmp_path / "nan.py", tmp_path / "run"
+    script.write_text(NAN)
+    run = launch_two([str(script)], arguments(output))
+    assert run.returncode != 0
+    said = [line for line in run.stderr.splitlines() if line.startswith("train: ")]
+    assert said == [
+        "train: The gradient of step 3 in epoch 3 is not a number: lower --learning-rate and begin again in another --output, "
+        f"since {output} keeps the 2 epochs before."
+    ]
+    assert "SIG" not in run.stderr, "a process had to be killed: it waited for the other"
+    assert [path.name for path in sorted((output / "checkpoints").iterdir())] == ["epoch-0001", "epoch-0002"]
+    assert not (output / "metrics.json").exists()
+    assert start(output) == 0
+    assert_same(output, whole)
+
+
+def free_port() -> int:
+    with socket.socket() as listener:
+        listener.bind(("127.0.0.1", 0))
+        return listener.getsockname()[1]
+
+
+def launch_nodes(what: list[str], each: list[list[str]], **environment) -> list[subprocess.CompletedProcess]:
+    """Start one launcher for each node, as on machines of their own: they meet on the loopback and share nothing but the disk."""
+    port, nodes = free_port(), []
+    for rank, arguments in enumerate(each):
+        command = [sys.executable, "-m", "torch.distributed.run", "--nnodes", str(len(each)), "--node_rank", str(rank)]
+        command += [
+            "--nproc_per_node",
+            "1",
+            "--master_addr",
+            "127.0.0.1",
+            "--master_port",
+            str(port),
+            *what,
+            *arguments,
+        ]
+        pipes = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE, "text": True}
+        nodes.append(subprocess.Popen(command, env={**os.environ, **environment}, **pipes))
+    try:
+        done = [node.communicate(timeout=500) for node in nodes]
+    finally:
+        for node in nodes:
+            node.kill()
+    return [
+        subprocess.CompletedProcess(node.args, node.returncode, *text) for node, text in zip(nodes, done, strict=True)
+    ]
+
+
+@pytest.mark.slow
+@pytest.mark.thorough
+def test_two_nodes_and_a_kill_equal_one_process(whole, arguments, tmp_path):
+    script, output = tmp_path / "suicide.py", tmp_path / "run"
+    script.write_text(SUICIDE)
+    options = arguments(output, **{"expect-processes": 2})
+    nodes = launch_nodes([str(script)], [options] * 2, VICTIM="1")  # on the second node
+    assert all(node.returncode for node in nodes), "the other node waited for ever, or went on alone"
+    assert not (output / "metrics.json").exists()
+    nodes = launch_nodes(["-m", "resumen.train"], [options] * 2)
+    assert [node.returncode for node in nodes] == [0, 0], nodes[0].stderr
+    assert "going on after epoch 2" in nodes[0].stdout and nodes[1].stdout == ""
+    assert read_metrics(output)["processes"] == 2
+    assert_same(output, whole)
+
+
+@pytest.mark.slow
+@pytest.mark.thorough
+def test_nodes_that_share_no_disk(arguments, tmp_path):
+    script = tmp_path / "impatient.py"
+    script.write_text(
+        "import sys\nfrom resumen.train import folder\nfrom resumen.train.__main__ import main\nfolder.PATIENCE = 1\nsys.exit(main())\n"
+    )
+    nodes = launch_nodes([str(script)], [arguments(tmp_path / name) for name in ("first", "second")])
+    assert all(node.returncode for node in nodes)
+    assert "train: 1 of 2 processes do not see what the first one wrote to --output" in nodes[0].stderr
+
+
+CONFIGS = sorted((Path(__file__).parents[1] / "stages" / "stage5_accelerate" / "configs").glob("*.yaml"))
+
+
+@pytest.mark.parametrize("path", CONFIGS, ids=lambda path: path.stem)
+def test_accelerate_reads_the_saved_configs(path):
+    """With its own parser; the command in the comment is the one that is parsed."""
+    comment = "\n".join(line[1:] for line in path.read_text().splitlines() if line.startswith("#"))
+    command = shlex.split(
+        re.search(r"accelerate launch (.*--expect-processes \d+)", comment, re.DOTALL)[1].replace("\\\n", " ")
+    )
+    assert command[:2] == ["--config_file", path.name]
+    given = launch_command_parser().parse_args(["--config_file", str(path), *command[2:]])
+    parsed, config, _ = _validate_launch_command(given)
+    assert parsed.module and parsed.training_script == "resumen.train"
+    script = parse_arguments(parsed.training_script_args, PROFILES["tiny"])
+    assert script.expect_processes == config.num_processes == parsed.num_processes
+    assert parsed.num_machines == (2 if path.stem == "two_machines" else 1)
+    assert (parsed.use_fsdp, parsed.multi_gpu) == (path.stem == "fsdp", path.stem != "fsdp")
+
+
+def test_there_is_a_config_for_each_launch():
+    assert [path.stem for path in CONFIGS] == ["fsdp", "one_machine", "two_machines"]
+
+
+# Accelerate uses FSDP on accelerators only. Told that the CPUs are such, it runs the same code with gloo.
+ON_CPU = """
+import sys
+from accelerate import state
+from accelerate.utils import DistributedType
+begin = state.PartialState.__init__
+def on_cpu(self, *arguments, **options):
+    begin(self, *arguments, **options)
+    if self.distributed_type == DistributedType.MULTI_CPU:
+        self.distributed_type = DistributedType.MULTI_GPU
+state.PartialState.__init__ = on_cpu
+from resumen.train import loop, scoring
+from resumen.train.__main__ import main
+filled = []
+loop.fill = lambda whole, sharded: filled.append(1) or scoring.fill(whole, sharded)
+code = main()
+assert filled
+sys.exit(code)
+"""
+
+
+@pytest.mark.slow
+@pytest.mark.thorough
+def test_fsdp_equals_one_process(whole, arguments, tmp_path, monkeypatch):
+    path = next(path for path in CONFIGS if path.stem == "fsdp")
+    parsed, *_ = _validate_launch_command(launch_command_parser().parse_args(["--config_file", str(path), "script.py"]))
+    for name, value in prepare_multi_gpu_env(parsed).items():
+        if "FSDP" in name:
+            monkeypatch.setenv(name, value)
+    script = tmp_path / "on_cpu.py"
+    script.write_text(ON_CPU)
+    run = launch_two([str(script)], arguments(tmp_path / "run", **{"expect-processes": 2}))
+    assert run.returncode == 0, run.stderr
+    assert any((tmp_path / "run" / "checkpoints").rglob("*.distcp")), "the weights were not spread"
+    assert_same(tmp_path / "run", whole)
 
 
 class Killed(BaseException):
@@ -307,6 +483,46 @@ def test_a_finished_run_only_scores_again(whole, start, tmp_path, monkeypatch):
     monkeypatch.setattr(loop, "train_step", None)
     assert start(tmp_path / "run") == 0
     assert_same(tmp_path / "run", whole)
+
+
+def test_the_scores_do_not_hang_on_the_rows_at_a_time(whole, start, tmp_path):
+    shutil.copytree(whole, tmp_path / "run")
+    assert start(tmp_path / "run", **{"eval-batch-size": 5}) == 0
+    assert_same(tmp_path / "run", whole)
+
+
+def test_all_is_on_the_disk_before_a_name_is_given(start, tmp_path, monkeypatch):
+    flushed, named = set(), []
+    flush, replace = folder._flush, os.replace
+
+    def rename(partial, name):
+        if Path(partial).is_dir():
+            missing = {path for path in [*Path(partial).rglob("*"), Path(partial)] if path not in flushed}
+            named.append((Path(name).name, sorted(path.name for path in Path(partial).iterdir()), missing))
+            flushed.discard(Path(name).parent)
+        replace(partial, name)
+
+    monkeypatch.setattr(folder, "_flush", lambda path: flushed.add(path) or flush(path))
+    monkeypatch.setattr(folder.os, "replace", rename)
+    assert start(tmp_path / "run", epochs=1, limit=16) == 0
+    assert [(name, missing) for name, _, missing in named] == [("epoch-0001", set()), ("model", set())]
+    assert {"history.json", "model.safetensors", "optimizer.bin", "scheduler.bin"} <= set(named[0][1])
+    assert {tmp_path / "run" / "checkpoints", tmp_path / "run"} <= flushed, "the new names themselves"
+
+
+def test_lora(start, checkpoint, tmp_path):
+    output = tmp_path / "run"
+    assert start(output, **{"lora-rank": 4, "epochs": 1}) == 0
+    metrics = read_metrics(output)
+    assert 0 < metrics["trained_parameters"] < metrics["parameters"] / 20
+    before, after = (load_file(path / "model.safetensors") for path in (checkpoint, output / "model"))
+    changed = {name for name, tensor in after.items() if not torch.equal(tensor, before[name])}
+    assert changed and all(name.rsplit(".", 2)[1] in ("q", "v") for name in changed)
+    text = "It was a very good book"
+    tokenizer, merged = load_checkpoint(output / "model")
+    _, beside = load_adapter(output / "adapter")
+    assert Summarizer(merged, tokenizer)(text) == Summarizer(beside, tokenizer)(text)
+    assert start(output, **{"lora-rank": 8, "epochs": 1}) != 0  # another run
 
 
 def test_begin_again(whole, start, tmp_path, capsys):
@@ -419,6 +635,7 @@ def one_sentence(capsys, output) -> str:
         ({"batch-size": "many"}, "--batch-size: invalid whole number value: 'many'"),
         ({"learning-rate": "nan"}, "--learning-rate: nan is not a positive number"),
         ({"epochs": -1}, "--epochs: -1 is not a positive number"),
+        ({"eval-batch-size": 0}, "--eval-batch-size: 0 is not a positive number"),
         ({"mixed-precision": "fp16"}, "invalid choice: 'fp16'"),
         ({"limit": 10}, "10 rows, fewer than one batch of 16"),
         ({"expect-processes": 2}, "2 processes were expected and 1 started"),
@@ -442,6 +659,16 @@ def test_output_of_another_run(whole, start, tmp_path, capsys):
     assert start(tmp_path / "run", epochs=5) != 0
     assert "epochs 4 there, 5 now" in capsys.readouterr().err
     assert_same(tmp_path / "run", whole)
+
+
+@pytest.mark.parametrize("name", ["model", "checkpoints"])
+def test_output_of_something_else(name, start, tmp_path, capsys):
+    (tmp_path / "run" / name).mkdir(parents=True)
+    (tmp_path / "run" / name / "mine").write_text("mine")
+    for resume in ("auto", "no"):
+        assert start(tmp_path / "run", resume=resume) != 0
+        assert "holds files that no run of this script left there" in one_sentence(capsys, tmp_path / "run")
+    assert (tmp_path / "run" / name / "mine").read_text() == "mine"
 
 
 def test_an_odd_batch_is_one_piece():

@@ -3,6 +3,7 @@
 Needs the extra `peft`. `python -m resumen.train --lora-rank 8` uses it; docs/benchmarks.md has what it costs and what it gains.
 """
 
+import copy
 from pathlib import Path
 
 import torch
@@ -39,8 +40,8 @@ def add_lora(model: PreTrainedModel, rank: int = 8, seed: int = 0) -> torch.nn.M
 
 
 def merge(model: torch.nn.Module) -> PreTrainedModel:
-    """Add each pair to its matrix, in place, and return the plain model: it is saved, loaded and served as any other."""
-    return model.merge_and_unload()
+    """Return a plain model, each pair added to its matrix: it is saved, loaded and served as any other. The given one stays as it is."""
+    return copy.deepcopy(model).merge_and_unload()
 
 
 def load_adapter(

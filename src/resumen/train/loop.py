@@ -51,6 +51,8 @@ def run(options: argparse.Namespace, profile: Profile) -> None:
         # FSDP leaves each process a part of every weight. To generate and to save takes all of them, in a second model.
         sharded = accelerator.distributed_type == DistributedType.FSDP
         spare = copy.deepcopy(model).to(accelerator.device) if sharded else None
+        if sharded:  # encoder and decoder share one table in two modules; FSDP wants it in one
+            model.set_input_embeddings(model.get_input_embeddings())
 
         def write_titles(split: str, **search) -> list[str]:
             whole = fill(spare, model) if sharded else model
