@@ -1,6 +1,6 @@
 """Print LoRA beside full fine-tuning of the embedded checkpoint: trained share, quality, memory, side by side in one run:
 
-    python benchmarks/lora.py [--seeds 42 43 44] [--limit ROWS] [--rates 5e-4 2e-3 8e-3] [--rank 8]
+    python benchmarks/lora.py [--seeds 42 43 44] [--limit ROWS] [--epochs N] [--rates 5e-4 2e-3 8e-3] [--rank 8]
 
 Every run is `python -m resumen.train` on one CPU process. Full fine-tuning has the profile's rate, which a sweep chose. LoRA needs
 a higher one: each of `--rates` is tried with the first seed, and validation rougeL chooses. The test scores of the rates that lost are not
@@ -16,7 +16,7 @@ import tempfile
 from pathlib import Path
 
 from resumen.files import markdown_table
-from resumen.profiles import SEED
+from resumen.profiles import SEED, current_profile
 
 
 def main() -> None:
@@ -25,6 +25,7 @@ def main() -> None:
     parser.add_argument("--rates", type=float, nargs="+", default=[5e-4, 2e-3, 8e-3])
     parser.add_argument("--rank", type=int, default=8)
     parser.add_argument("--limit", type=int, help="only the first LIMIT rows of each split")
+    parser.add_argument("--epochs", type=int, default=current_profile().num_train_epochs)
     parser.add_argument("--folder", type=Path, default=Path(tempfile.gettempdir(), "resumen-lora"))
     options = parser.parse_args()
     first, *others = options.seeds
@@ -41,15 +42,19 @@ def main() -> None:
     rows = {name: row(runs) for name, runs in columns.items()}
     head = ["", *rows]
     print(markdown_table(head, [[key, *(rows[name][key] for name in rows)] for key in next(iter(rows.values()))]))
-    print(f"\n{len(options.seeds)} seed(s), {options.limit or 'all'} rows of each split, LoRA's rate {best:g}.")
+    rows_read = f"{options.limit or 'all'} rows of each split"
+    print(f"\n{len(options.seeds)} seed(s), {rows_read}, {options.epochs} epochs, LoRA's rate {best:g}.")
 
 
 def train(options: argparse.Namespace, seed: int, rate: float | None = None) -> dict:
     """Return the metrics of one run: LoRA with this rate, without one full fine-tuning, as the profile has it."""
-    name = f"{options.limit or 'all'}-{seed}-" + ("full" if rate is None else f"lora{options.rank}-{rate:g}")
+    name = f"{options.limit or 'all'}-{options.epochs}-{seed}-" + (
+        "full" if rate is None else f"lora{options.rank}-{rate:g}"
+    )
     output = options.folder / name
     if not (output / "metrics.json").is_file() or not (output / "peak").is_file():
         command = [sys.executable, "-m", "resumen.train", "--cpu", "--output", str(output), "--seed", str(seed)]
+        command += ["--epochs", str(options.epochs)]
         command += ["--limit", str(options.limit)] if options.limit else []
         command += ["--lora-rank", str(options.rank), "--learning-rate", str(rate)] if rate else []
         run = subprocess.Popen(command, env={**os.environ, "OMP_NUM_THREADS": "1"}, stdout=subprocess.DEVNULL)

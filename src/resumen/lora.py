@@ -4,6 +4,7 @@ Needs the extra `peft`. `python -m resumen.train --lora-rank 8` uses it; docs/be
 """
 
 import copy
+import warnings
 from pathlib import Path
 
 import torch
@@ -41,7 +42,10 @@ def add_lora(model: PreTrainedModel, rank: int = 8, seed: int = 0) -> torch.nn.M
 
 def merge(model: torch.nn.Module) -> PreTrainedModel:
     """Return a plain model, each pair added to its matrix: it is saved, loaded and served as any other. The given one stays as it is."""
-    return copy.deepcopy(model).merge_and_unload()
+    with warnings.catch_warnings():
+        # Of an mT5 checkpoint transformers says that input and output embeddings are tied. They never were, and no pair is beside them.
+        warnings.filterwarnings("ignore", message="Input and output embeddings are no longer tied")
+        return copy.deepcopy(model).merge_and_unload()
 
 
 def load_adapter(

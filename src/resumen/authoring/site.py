@@ -56,6 +56,7 @@ OTHERS = {
     "Reference": [
         "docs/glossary.md",
         *(f"{DATA}/{name}/README.md" for name in ("mt5-tiny", "reviews", "synopses", "news", "help", "runs")),
+        "docs/benchmarks.md",
         "docs/not_verified.md",
         "CHANGELOG.md",
     ],
