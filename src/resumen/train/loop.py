@@ -50,6 +50,10 @@ def run(options: argparse.Namespace, profile: Profile) -> None:
             tokenized = tokenize_corpus(corpus, tokenizer, profile.max_input_length, profile.max_target_length)
         # FSDP leaves each process a part of every weight. To generate and to save takes all of them, in a second model.
         sharded = accelerator.distributed_type == DistributedType.FSDP
+        if sharded and not accelerator.is_fsdp2:
+            raise CourseError(
+                "FSDP 1 keeps weights in a form that cannot be read: set fsdp_version to 2 in the configuration."
+            )
         spare = copy.deepcopy(model).to(accelerator.device) if sharded else None
         if sharded:  # encoder and decoder share one table in two modules; FSDP wants it in one
             model.set_input_embeddings(model.get_input_embeddings())
