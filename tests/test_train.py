@@ -21,7 +21,7 @@ from accelerate.state import AcceleratorState
 from accelerate.utils.launch import prepare_multi_gpu_env
 from datasets import Dataset
 from safetensors.torch import load_file
-from transformers import MT5Config, MT5ForConditionalGeneration
+from transformers import MT5Config, MT5ForConditionalGeneration, get_linear_schedule_with_warmup
 
 from resumen.corpus import COLUMNS, LANGUAGES, SPLITS
 from resumen.errors import CourseError
@@ -617,6 +617,17 @@ def test_pieces_add_up_to_the_batch(size, batch, checkpoint):
     torch.testing.assert_close(loss, own.detach())
     mean_of_means = torch.stack([model(**collate(batch[row : row + 1], 0, 0)).loss for row in range(len(batch))]).mean()
     assert abs(mean_of_means - own) > 1e-4, "rows of one length would not tell the two means apart"
+
+
+@pytest.mark.parametrize(("warm_up", "updates"), [(1, 1), (1, 20), (7, 130)])
+def test_the_schedule_is_that_of_transformers(warm_up, updates):
+    optimizers = [torch.optim.SGD([torch.nn.Parameter(torch.zeros(1))], lr=0.3) for _ in range(2)]
+    ours = torch.optim.lr_scheduler.LambdaLR(optimizers[0], loop.rising_and_falling(warm_up, updates))
+    theirs = get_linear_schedule_with_warmup(optimizers[1], warm_up, updates)
+    for _ in range(updates):
+        assert ours.get_last_lr() == theirs.get_last_lr()
+        for step in (*optimizers, ours, theirs):
+            step.step()
 
 
 def test_every_epoch_has_its_own_order_and_batches_of_like_length():

@@ -4,6 +4,7 @@ import argparse
 import contextlib
 import copy
 import math
+from collections.abc import Callable
 from pathlib import Path
 
 import torch
@@ -12,8 +13,8 @@ from datasets import Dataset
 from rich.console import Console
 from rich.progress import Progress
 from torch.nn.functional import cross_entropy
+from torch.optim.lr_scheduler import LambdaLR
 from torch.utils.data import DataLoader
-from transformers import get_linear_schedule_with_warmup
 
 from resumen.errors import CourseError
 from resumen.lora import add_lora, count_parameters, merge
@@ -113,7 +114,7 @@ def train(
     loader = DataLoader(rows, batch_size=piece, sampler=sampler, collate_fn=make_collator(model))
     optimizer = torch.optim.AdamW(parameter_groups(model), lr=options.learning_rate)
     updates = options.epochs * steps
-    scheduler = get_linear_schedule_with_warmup(optimizer, math.ceil(WARM_UP * updates), updates)
+    scheduler = LambdaLR(optimizer, rising_and_falling(math.ceil(WARM_UP * updates), updates))
     wrapped, optimizer, loader, scheduler = accelerator.prepare(model, optimizer, loader, scheduler)
     history = read_history(checkpoints)
     if history:
@@ -187,6 +188,11 @@ def train_step(
         scheduler.step()
     optimizer.zero_grad()
     return total, norm
+
+
+def rising_and_falling(warm_up: int, updates: int) -> Callable[[int], float]:
+    """Return transformers' linear schedule with warm-up, whose module takes two seconds to import: it loads peft."""
+    return lambda done: min(1.0, done / warm_up, (updates - done) / max(1, updates - warm_up))
 
 
 def parameter_groups(model: torch.nn.Module) -> list[dict]:
