@@ -1,6 +1,6 @@
 """Print LoRA beside full fine-tuning of the embedded checkpoint: trained share, quality, memory, side by side in one run:
 
-    python benchmarks/lora.py [--seeds 42 43 44] [--limit ROWS] [--epochs N] [--rates 5e-4 2e-3 8e-3] [--rank 8]
+    python benchmarks/lora.py [--seeds 42 43 44] [--limit ROWS] [--epochs N] [--rates 3e-3 1e-2 3e-2] [--rank 8]
 
 Every run is `python -m resumen.train` on one CPU process. Full fine-tuning has the profile's rate, which a sweep chose. LoRA needs
 a higher one: each of `--rates` is tried with the first seed, and validation rougeL chooses. The test scores of the rates that lost are not
@@ -22,7 +22,7 @@ from resumen.profiles import SEED, current_profile
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--seeds", type=int, nargs="+", default=[SEED, SEED + 1, SEED + 2])
-    parser.add_argument("--rates", type=float, nargs="+", default=[5e-4, 2e-3, 8e-3])
+    parser.add_argument("--rates", type=float, nargs="+", default=[3e-3, 1e-2, 3e-2])
     parser.add_argument("--rank", type=int, default=8)
     parser.add_argument("--limit", type=int, help="only the first LIMIT rows of each split")
     parser.add_argument("--epochs", type=int, default=current_profile().num_train_epochs)
