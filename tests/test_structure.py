@@ -147,7 +147,7 @@ def test_no_path_of_one_machine():
     assert found == []
 
 
-SEVERAL = re.compile(r"nproc_per_node|--multi_gpu|debug_launcher|notebook_launcher|\bspawn\(")
+SEVERAL = re.compile(r"nproc_per_node|--nnodes|--num_machines|--multi_gpu|debug_launcher|notebook_launcher|\bspawn\(")
 OPENS = re.compile(r"\bAccelerator\(|\binit_process_group\(")
 CLOSES = re.compile(r"\bend_training\(\)|\bdestroy_process_group\(\)")
 

@@ -1,8 +1,13 @@
 """`resumen.train`: the same scores on one and two processes, after any kill, and sentences for mistakes."""
 
 import json
+import math
+import os
 import random
+import re
+import shlex
 import shutil
+import socket
 import subprocess
 import sys
 from pathlib import Path
@@ -11,17 +16,21 @@ import pandas as pd
 import pytest
 import torch
 from accelerate import Accelerator
+from accelerate.commands.launch import _validate_launch_command, launch_command_parser
 from accelerate.state import AcceleratorState
+from accelerate.utils.launch import prepare_multi_gpu_env
+from datasets import Dataset
 from safetensors.torch import load_file
-from transformers import MT5Config, MT5ForConditionalGeneration
+from transformers import MT5Config, MT5ForConditionalGeneration, get_linear_schedule_with_warmup
 
 from resumen.corpus import COLUMNS, LANGUAGES, SPLITS
 from resumen.errors import CourseError
+from resumen.lora import load_adapter
 from resumen.metrics import ROUGES
-from resumen.modeling import load_checkpoint
+from resumen.modeling import Summarizer, load_checkpoint
 from resumen.profiles import PROFILES
 from resumen.tokenization import collate
-from resumen.train import folder, loop
+from resumen.train import data, folder, loop, scoring
 from resumen.train.__main__ import main
 from resumen.train.arguments import parse_arguments, plan_pieces
 
@@ -245,10 +254,32 @@ from resumen.train.__main__ import main
 real, calls = loop.train_step, []
 def train_step(*arguments):
     calls.append(1)
-    if len(calls) == 13 and os.environ["RANK"] == "0":
+    if len(calls) == 13 and os.environ["RANK"] == os.environ.get("VICTIM", "0"):
         os.kill(os.getpid(), signal.SIGKILL)
     return real(*arguments)
 loop.train_step = train_step
+sys.exit(main())
+"""
+
+# In one of two processes a loss of the third epoch is no number.
+NAN = """
+import os, sys, torch
+from resumen.train import loop
+from resumen.train.__main__ import main
+real, calls = loop.cross_entropy, []
+def cross_entropy(*arguments, **options):
+    calls.append(1)
+    return real(*arguments, **options) * (float("nan") if len(calls) == 13 and os.environ["RANK"] == "1" else 1.0)
+loop.cross_entropy = cross_entropy
+train = loop.train
+def stopped(*arguments):
+    try:
+        return train(*arguments)
+    except loop.CourseError as error:
+        with open(f"{__file__}.{os.environ['RANK']}", "w") as file:
+            file.write(str(error))
+        raise
+loop.train = stopped
 sys.exit(main())
 """
 
@@ -265,16 +296,185 @@ def test_sigkill_and_go_on(whole, arguments, start, tmp_path, capsys):
     assert_same(output, whole)
 
 
+def test_a_loss_that_is_no_number_stops_within_the_epoch(start, tmp_path, monkeypatch, capsys):
+    real, calls = loop.cross_entropy, []
+
+    def spoilt(*arguments, **options):
+        calls.append(1)
+        return real(*arguments, **options) * (math.nan if len(calls) == 7 else 1)
+
+    monkeypatch.setattr(loop, "cross_entropy", spoilt)
+    assert start(tmp_path / "run", epochs=2, limit=48) == 1  # three steps an epoch, two pieces a step
+    assert "The gradient of step 1 in epoch 2 is not a number" in one_sentence(capsys, tmp_path / "run")
+    assert len(calls) == 8, "it went on to the end of the epoch"
+    assert [path.name for path in (tmp_path / "run" / "checkpoints").iterdir()] == ["epoch-0001"]
+
+
+@pytest.mark.slow
+@pytest.mark.thorough
+def test_a_loss_that_is_no_number_stops_all_processes(whole, arguments, start, tmp_path):
+    script, output = tmp_path / "nan.py", tmp_path / "run"
+    script.write_text(NAN)
+    run = launch_two([str(script)], arguments(output))
+    assert run.returncode != 0
+    said = [line.removeprefix("train: ") for line in run.stderr.splitlines() if line.startswith("train: ")]
+    assert said == [
+        "The gradient of step 3 in epoch 3 is not a number: lower --learning-rate and begin again in another --output, "
+        f"since {output} keeps the 2 epochs before."
+    ]
+    for rank in (0, 1):  # each stopped by itself, and none waited for the other
+        assert Path(f"{script}.{rank}").read_text() == said[0]
+    assert [path.name for path in sorted((output / "checkpoints").iterdir())] == ["epoch-0001", "epoch-0002"]
+    assert not (output / "metrics.json").exists()
+    assert start(output) == 0
+    assert_same(output, whole)
+
+
+def free_port() -> int:
+    with socket.socket() as listener:
+        listener.bind(("127.0.0.1", 0))
+        return listener.getsockname()[1]
+
+
+def launch_nodes(what: list[str], each: list[list[str]], **environment) -> list[subprocess.CompletedProcess]:
+    """Start one launcher for each node, as on machines of their own: they meet on the loopback and share nothing but the disk."""
+    port, nodes = free_port(), []
+    for rank, arguments in enumerate(each):
+        command = [sys.executable, "-m", "torch.distributed.run", "--nnodes", str(len(each)), "--node_rank", str(rank)]
+        command += [
+            "--nproc_per_node",
+            "1",
+            "--master_addr",
+            "127.0.0.1",
+            "--master_port",
+            str(port),
+            *what,
+            *arguments,
+        ]
+        pipes = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE, "text": True}
+        nodes.append(subprocess.Popen(command, env={**os.environ, **environment}, **pipes))
+    try:
+        done = [node.communicate(timeout=500) for node in nodes]
+    finally:
+        for node in nodes:
+            node.kill()
+    return [
+        subprocess.CompletedProcess(node.args, node.returncode, *text) for node, text in zip(nodes, done, strict=True)
+    ]
+
+
+@pytest.mark.slow
+@pytest.mark.thorough
+def test_two_nodes_and_a_kill_equal_one_process(whole, arguments, tmp_path):
+    script, output = tmp_path / "suicide.py", tmp_path / "run"
+    script.write_text(SUICIDE)
+    options = arguments(output, **{"expect-processes": 2})
+    nodes = launch_nodes([str(script)], [options] * 2, VICTIM="1")  # on the second node
+    assert all(node.returncode for node in nodes), "the other node waited for ever, or went on alone"
+    assert not (output / "metrics.json").exists()
+    nodes = launch_nodes(["-m", "resumen.train"], [options] * 2)
+    assert [node.returncode for node in nodes] == [0, 0], nodes[0].stderr
+    assert "going on after epoch 2" in nodes[0].stdout and nodes[1].stdout == ""
+    assert read_metrics(output)["processes"] == 2
+    assert_same(output, whole)
+
+
+@pytest.mark.slow
+@pytest.mark.thorough
+def test_nodes_that_share_no_disk(arguments, tmp_path):
+    script = tmp_path / "impatient.py"
+    script.write_text(
+        "import sys\nfrom resumen.train import folder\nfrom resumen.train.__main__ import main\nfolder.PATIENCE = 1\nsys.exit(main())\n"
+    )
+    nodes = launch_nodes([str(script)], [arguments(tmp_path / name) for name in ("first", "second")])
+    assert all(node.returncode for node in nodes)
+    assert "train: 1 of 2 processes do not see what the first one wrote to --output" in nodes[0].stderr
+
+
+CONFIGS = sorted((Path(__file__).parents[1] / "stages" / "stage5_accelerate" / "configs").glob("*.yaml"))
+
+
+@pytest.mark.parametrize("path", CONFIGS, ids=lambda path: path.stem)
+def test_accelerate_reads_the_saved_configs(path):
+    """With its own parser; the command in the comment is the one that is parsed."""
+    comment = "\n".join(line[1:] for line in path.read_text().splitlines() if line.startswith("#"))
+    command = shlex.split(
+        re.search(r"accelerate launch (.*--expect-processes \d+)", comment, re.DOTALL)[1].replace("\\\n", " ")
+    )
+    assert command[:2] == ["--config_file", path.name]
+    given = launch_command_parser().parse_args(["--config_file", str(path), *command[2:]])
+    parsed, config, _ = _validate_launch_command(given)
+    assert parsed.module and parsed.training_script == "resumen.train"
+    script = parse_arguments(parsed.training_script_args, PROFILES["tiny"])
+    assert script.expect_processes == config.num_processes == parsed.num_processes
+    assert parsed.num_machines == (2 if path.stem == "two_machines" else 1)
+    assert (parsed.use_fsdp, parsed.multi_gpu) == (path.stem == "fsdp", path.stem != "fsdp")
+
+
+def test_there_is_a_config_for_each_launch():
+    assert [path.stem for path in CONFIGS] == ["fsdp", "one_machine", "two_machines"]
+
+
+# Accelerate uses FSDP on accelerators only. Told that the CPUs are such, it runs the same code with gloo.
+ON_CPU = """
+import sys
+from accelerate import state
+from accelerate.utils import DistributedType
+begin = state.PartialState.__init__
+def on_cpu(self, *arguments, **options):
+    begin(self, *arguments, **options)
+    if self.distributed_type == DistributedType.MULTI_CPU:
+        self.distributed_type = DistributedType.MULTI_GPU
+state.PartialState.__init__ = on_cpu
+from resumen.train import loop, scoring
+from resumen.train.__main__ import main
+filled = []
+loop.fill = lambda whole, sharded: filled.append(1) or scoring.fill(whole, sharded)
+code = main()
+assert filled
+sys.exit(code)
+"""
+
+
+@pytest.mark.slow
+@pytest.mark.thorough
+def test_fsdp_equals_one_process(arguments, start, checkpoint, tmp_path, monkeypatch):
+    path = next(path for path in CONFIGS if path.stem == "fsdp")
+    parsed, *_ = _validate_launch_command(launch_command_parser().parse_args(["--config_file", str(path), "script.py"]))
+    for name, value in prepare_multi_gpu_env(parsed).items():
+        if "FSDP" in name:
+            monkeypatch.setenv(name, value)
+    script = tmp_path / "on_cpu.py"
+    script.write_text(ON_CPU)
+    # The length of the gradient is summed in another order. At the rate of the other tests its last digits would grow.
+    gentle = {"learning-rate": 1e-3, "epochs": 2}
+    run = launch_two([str(script)], arguments(tmp_path / "run", **gentle, **{"expect-processes": 2}))
+    assert run.returncode == 0, run.stderr
+    assert any((tmp_path / "run" / "checkpoints").rglob("*.distcp")), "the weights were not spread"
+    assert start(tmp_path / "one", **gentle) == 0
+    one, two = (read_metrics(tmp_path / name) for name in ("one", "run"))
+    for entry, other in zip(two["history"], one["history"], strict=True):
+        assert entry["loss"] == pytest.approx(other["loss"], rel=1e-5)
+    before, weights, wanted = (
+        load_file(path / "model.safetensors")
+        for path in (checkpoint, tmp_path / "run" / "model", tmp_path / "one" / "model")
+    )
+    assert weights.keys() == wanted.keys()
+    moved = max((wanted[name] - before[name]).abs().max() for name in wanted)
+    apart = max((wanted[name] - weights[name]).abs().max() for name in wanted)
+    assert apart < moved / 100
+
+
 class Killed(BaseException):
     """Stands for a kill: nothing in the script catches it."""
 
 
 KILL_POINTS = {
     "in the third epoch": (loop, "train_step", 12),
-    "while scoring validation": (loop, "decode_labels", 3),
+    "while scoring validation": (scoring, "decode_labels", 3),
     "before a checkpoint gets its name": (folder.os, "replace", 3),
     "after it got its name": (folder, "prune", 3),
-    "while generating the test titles": (loop, "decode_labels", 6),
+    "while generating the test titles": (scoring, "decode_labels", 6),
     "before the scores are written": (loop, "save_model", 1),
 }
 
@@ -309,6 +509,46 @@ def test_a_finished_run_only_scores_again(whole, start, tmp_path, monkeypatch):
     assert_same(tmp_path / "run", whole)
 
 
+def test_the_scores_do_not_hang_on_the_rows_at_a_time(whole, start, tmp_path):
+    shutil.copytree(whole, tmp_path / "run")
+    assert start(tmp_path / "run", **{"eval-batch-size": 5}) == 0
+    assert_same(tmp_path / "run", whole)
+
+
+def test_all_is_on_the_disk_before_a_name_is_given(start, tmp_path, monkeypatch):
+    flushed, named = set(), []
+    flush, replace = folder._flush, os.replace
+
+    def rename(partial, name):
+        if Path(partial).is_dir():
+            missing = {path for path in [*Path(partial).rglob("*"), Path(partial)] if path not in flushed}
+            named.append((Path(name).name, sorted(path.name for path in Path(partial).iterdir()), missing))
+            flushed.discard(Path(name).parent)
+        replace(partial, name)
+
+    monkeypatch.setattr(folder, "_flush", lambda path: flushed.add(path) or flush(path))
+    monkeypatch.setattr(folder.os, "replace", rename)
+    assert start(tmp_path / "run", epochs=1, limit=16) == 0
+    assert [(name, missing) for name, _, missing in named] == [("epoch-0001", set()), ("model", set())]
+    assert {"history.json", "model.safetensors", "optimizer.bin", "scheduler.bin"} <= set(named[0][1])
+    assert {tmp_path / "run" / "checkpoints", tmp_path / "run"} <= flushed, "the new names themselves"
+
+
+def test_lora(start, checkpoint, tmp_path):
+    output = tmp_path / "run"
+    assert start(output, **{"lora-rank": 4, "epochs": 1}) == 0
+    metrics = read_metrics(output)
+    assert 0 < metrics["trained_parameters"] < metrics["parameters"] / 20
+    before, after = (load_file(path / "model.safetensors") for path in (checkpoint, output / "model"))
+    changed = {name for name, tensor in after.items() if not torch.equal(tensor, before[name])}
+    assert changed and all(name.rsplit(".", 2)[1] in ("q", "v") for name in changed)
+    text = "It was a very good book"
+    tokenizer, merged = load_checkpoint(output / "model")
+    _, beside = load_adapter(output / "adapter")
+    assert Summarizer(merged, tokenizer)(text) == Summarizer(beside, tokenizer)(text)
+    assert start(output, **{"lora-rank": 8, "epochs": 1}) != 0  # another run
+
+
 def test_begin_again(whole, start, tmp_path, capsys):
     shutil.copytree(whole, tmp_path / "run")
     assert start(tmp_path / "run", resume="no", epochs=1) == 0
@@ -324,7 +564,7 @@ def test_bf16_and_limit(start, tmp_path):
 
 def test_synopses(start, tmp_path, monkeypatch):
     wanted = []
-    monkeypatch.setattr(loop, "load_synopses", lambda language: wanted.append(language) or loop.load_reviews(language))
+    monkeypatch.setattr(data, "load_synopses", lambda language: wanted.append(language) or data.load_reviews(language))
     assert start(tmp_path / "run", data="synopses", limit=16, epochs=1) == 0
     assert wanted == ["en", "es"]
 
@@ -360,7 +600,8 @@ def gradients(rows, size, checkpoint):
             pass
 
     pieces = [collate(rows[start : start + size], 0, 0) for start in range(0, len(rows), size)]
-    loss, count = loop.train_step(model, pieces, list(range(len(pieces))), Optimizer(), Scheduler(), accelerator)
+    count = sum(len(row["labels"]) for row in rows)
+    loss, _ = loop.train_step(model, pieces, list(range(len(pieces))), count, Optimizer(), Scheduler(), accelerator)
     return seen, loss / count
 
 
@@ -379,9 +620,23 @@ def test_pieces_add_up_to_the_batch(size, batch, checkpoint):
     assert abs(mean_of_means - own) > 1e-4, "rows of one length would not tell the two means apart"
 
 
+@pytest.mark.parametrize(("warm_up", "updates"), [(1, 1), (1, 20), (7, 130)])
+def test_the_schedule_is_that_of_transformers(warm_up, updates):
+    optimizers = [torch.optim.SGD([torch.nn.Parameter(torch.zeros(1))], lr=0.3) for _ in range(2)]
+    ours = torch.optim.lr_scheduler.LambdaLR(optimizers[0], loop.rising_and_falling(warm_up, updates))
+    theirs = get_linear_schedule_with_warmup(optimizers[1], warm_up, updates)
+    for _ in range(updates):
+        assert ours.get_last_lr() == theirs.get_last_lr()
+        for step in (*optimizers, ours, theirs):
+            step.step()
+
+
 def test_every_epoch_has_its_own_order_and_batches_of_like_length():
     lengths = [number * 37 % 100 for number in range(203)]
-    sampler = loop.EpochSampler(lengths, 5, seed=1)
+    rows = Dataset.from_dict(
+        {"input_ids": [[1] * size for size in lengths], "labels": [[1] * (size % 7) for size in lengths]}
+    )
+    sampler = data.EpochSampler(rows, 5, seed=1)
     orders = []
     for epoch in (0, 1, 0):
         sampler.set_epoch(epoch)
@@ -390,6 +645,8 @@ def test_every_epoch_has_its_own_order_and_batches_of_like_length():
     assert len(sampler) == len(orders[0]) == len(set(orders[0])) == 200
     longest = [max(lengths[row] for row in orders[0][start : start + 5]) for start in range(0, 200, 5)]
     assert 5 * sum(longest) < 1.3 * sum(lengths[row] for row in orders[0]), "less than 30 % of padding"
+    counts = sampler.token_counts(1)
+    assert counts == [sum(lengths[row] % 7 for row in orders[1][start : start + 5]) for start in range(0, 200, 5)]
 
 
 # Mistakes
@@ -413,6 +670,7 @@ def one_sentence(capsys, output) -> str:
         ({"batch-size": "many"}, "--batch-size: invalid whole number value: 'many'"),
         ({"learning-rate": "nan"}, "--learning-rate: nan is not a positive number"),
         ({"epochs": -1}, "--epochs: -1 is not a positive number"),
+        ({"eval-batch-size": 0}, "--eval-batch-size: 0 is not a positive number"),
         ({"mixed-precision": "fp16"}, "invalid choice: 'fp16'"),
         ({"limit": 10}, "10 rows, fewer than one batch of 16"),
         ({"expect-processes": 2}, "2 processes were expected and 1 started"),
@@ -438,12 +696,32 @@ def test_output_of_another_run(whole, start, tmp_path, capsys):
     assert_same(tmp_path / "run", whole)
 
 
+@pytest.mark.parametrize("name", ["model", "checkpoints"])
+def test_output_of_something_else(name, start, tmp_path, capsys):
+    (tmp_path / "run" / name).mkdir(parents=True)
+    (tmp_path / "run" / name / "mine").write_text("mine")
+    for resume in ("auto", "no"):
+        assert start(tmp_path / "run", resume=resume) != 0
+        assert "holds files that no run of this script left there" in one_sentence(capsys, tmp_path / "run")
+    assert (tmp_path / "run" / name / "mine").read_text() == "mine"
+
+
 def test_an_odd_batch_is_one_piece():
     options = parse_arguments(["--output", "x", "--batch-size", "15"], PROFILES["tiny"])
     assert plan_pieces(options, 1) == 1
     assert plan_pieces(options, 3) == 1 and options.pieces == 3
     with pytest.raises(CourseError, match="2 equal pieces"):
         plan_pieces(options, 2)
+
+
+@pytest.mark.slow
+@pytest.mark.thorough
+def test_the_import_leaves_out_the_trainer_and_peft():
+    """They take a fifth of the time, and the loop needs neither."""
+    code = (
+        "import resumen.train.__main__, sys; sys.exit('peft' in sys.modules or 'transformers.trainer' in sys.modules)"
+    )
+    assert subprocess.run([sys.executable, "-c", code]).returncode == 0
 
 
 @pytest.mark.slow

@@ -56,6 +56,8 @@ OTHERS = {
     "Reference": [
         "docs/glossary.md",
         *(f"{DATA}/{name}/README.md" for name in ("mt5-tiny", "reviews", "synopses", "news", "help", "runs")),
+        "docs/benchmarks.md",
+        "docs/lora.md",
         "docs/not_verified.md",
         "CHANGELOG.md",
     ],
@@ -66,7 +68,6 @@ OTHERS = {
         "CONTRIBUTING.md",
         "docs/style.md",
         "docs/architecture.md",
-        "docs/benchmarks.md",
         "tests/README.md",
     ],
 }

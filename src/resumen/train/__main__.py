@@ -17,9 +17,9 @@ def main(arguments: list[str] | None = None) -> int:
     is_main = os.environ.get("RANK", "0") == "0"
     try:
         options = parse_arguments(arguments, current_profile())
+        # accelerator.print speaks once on every machine; one of them is enough.
         with contextlib.nullcontext() if is_main else contextlib.redirect_stdout(io.StringIO()):
-            profile = setup("stage5_accelerate")
-        run(options, profile)
+            run(options, setup("stage5_accelerate"))
     except CourseError as error:
         if is_main:
             print(f"train: {error}", file=sys.stderr)

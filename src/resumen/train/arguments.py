@@ -44,18 +44,30 @@ def parse_arguments(arguments: list[str] | None, profile: Profile) -> argparse.N
         help="rows per optimizer step, over all processes together",
     )
     add(
+        "--eval-batch-size",
+        type=_positive(int),
+        default=32,
+        help="rows that each process generates titles for at a time; the scores do not depend on it",
+    )
+    add(
         "--gradient-accumulation",
         type=_positive(int),
         help="pieces that each process works through, one after another, per step; by default 2 on one process, else 1",
     )
     add("--mixed-precision", choices=("no", "bf16"), default="no", help="fp16 is not offered: mT5 overflows in it")
+    add(
+        "--lora-rank",
+        type=_positive(int),
+        help="train pairs of matrices of this rank beside the frozen checkpoint, not the checkpoint (needs peft)",
+    )
     add("--limit", type=_positive(int), help="use only the first LIMIT rows of each split")
     add("--seed", type=int, default=SEED, help="seed of shuffling and dropout")
     add(
         "--resume",
         choices=("auto", "no"),
         default="auto",
-        help="auto: go on from the last complete checkpoint; no: remove checkpoints and begin again",
+        help="auto (the default): go on from the last complete checkpoint in --output, if its settings are the same, else stop; no: remove "
+        "the checkpoints there and begin again",
     )
     add("--cpu", action="store_true", help="do not use a GPU")
     add("--expect-processes", type=_positive(int), help="stop unless this many processes run")
