@@ -29,10 +29,10 @@ WORDS = {
         "review": {"en": "an English review", "es": "a Spanish review"},
         "model": "a small mT5 that you fine-tune and measure",
         "title": "the title that it writes",
-        "customer": "the customer's own title",
+        "own": "the review's own title",
         "note": "A good case in each language. The table has the means.",
-        "alt": """A model that reads a review and writes its title. For the review “{en.body}” it wrote “{en.title}”, where the customer wrote
-            “{en.reference}”: ROUGE-1 F1 × 100 is {en.score}. For the Spanish review “{es.body}” it wrote “{es.title}”, and the customer
+        "alt": """A model that reads a review and writes its title. For the review “{en.body}” it wrote “{en.title}”, and the review's own title is
+            “{en.reference}”: ROUGE-1 F1 × 100 is {en.score}. For the Spanish review “{es.body}” it wrote “{es.title}”, and its own title is
             “{es.reference}”: {es.score}.""",
     },
     "es": {
@@ -40,17 +40,17 @@ WORDS = {
         "review": {"en": "una reseña en inglés", "es": "una reseña en español"},
         "model": "un mT5 pequeño que ajustas y mides",
         "title": "el título que escribe",
-        "customer": "el título del cliente",
+        "own": "el título de la reseña",
         "note": "Un buen caso en cada idioma. Las medias están en la tabla.",
-        "alt": """Un modelo que lee una reseña y escribe su título. Para la reseña en inglés «{en.body}» escribió «{en.title}», y el cliente,
-            «{en.reference}»: F1 de ROUGE-1 × 100, {en.score}. Para la reseña «{es.body}» escribió «{es.title}», y el cliente,
+        "alt": """Un modelo que lee una reseña y escribe su título. Para la reseña en inglés «{en.body}» escribió «{en.title}», y el título de la reseña es
+            «{en.reference}»: F1 de ROUGE-1 × 100, {en.score}. Para la reseña «{es.body}» escribió «{es.title}», y el título de la reseña es
             «{es.reference}»: {es.score}.""",
     },
 }
 
 
 class Example(NamedTuple):
-    """A review, the title that a model wrote for it, the customer's title, and the score of the first against the second."""
+    """A review, the title that a model wrote for it, the review's own title, and the score of the first against the second."""
 
     body: str
     title: str
@@ -59,7 +59,7 @@ class Example(NamedTuple):
 
 
 def examples() -> dict[str, Example]:
-    """Return for each language the short test review whose written title scored best, without being the customer's own."""
+    """Return for each language the short test review whose written title scored best, without being the review's own title."""
     lines = (DATA / "runs" / f"seed_{SEED}.jsonl").read_text(encoding="utf-8").splitlines()
     written = {row["review_id"]: row["title"] for row in map(json.loads, lines) if row["part"] == "test"}
     best = {}
@@ -89,7 +89,7 @@ def picture(language: str, found: dict[str, Example]) -> Drawing:
         drawing.line((place, 139), (place, 149), hot=True)
         drawing.text(place, 158, said["title"], bold=True, color=KINDS["orange"][1])
         drawing.box(place - 88, 168, 176, 32, textwrap.fill(title, 28), "orange")
-        drawing.text(place, 212, f"{said['customer']}:", color=SOFT)
+        drawing.text(place, 212, f"{said['own']}:", color=SOFT)
         drawing.text(place, 227, reference)
         drawing.text(place, 243, f"ROUGE-1 F1 × 100: {score}", bold=True)
     drawing.text(WIDTH / 2, 268, said["note"], color=SOFT)

@@ -4,6 +4,7 @@ high on a page of 400."""
 import re
 import xml.etree.ElementTree as ET
 from collections.abc import Sequence
+from math import fsum  # `sum` rounds otherwise before Python 3.12, and a picture is the same everywhere
 
 WIDTH = 400
 SHOWN = 560
@@ -46,7 +47,7 @@ def number(value: float) -> str:
 
 def width_of(words: str, size: float = 11) -> float:
     """Return an estimate, rather too large than too small, of the width of a line of text."""
-    return size * sum(0.4 if letter in NARROW else 0.92 if letter in WIDE else 0.66 for letter in words)
+    return size * fsum(0.4 if letter in NARROW else 0.92 if letter in WIDE else 0.66 for letter in words)
 
 
 class Drawing:

@@ -1,5 +1,7 @@
 """How a title is scored, and how far a score can be trusted. The numbers are computed by `resumen.metrics`."""
 
+from math import fsum
+
 import numpy as np
 
 from resumen.metrics import mean_interval, resampled_means, rouge_l, rouge_lsum, rouge_n
@@ -29,7 +31,7 @@ def aligned(one: list[str], other: list[str]) -> list[tuple[int, int]]:
 def row_of(drawing: Drawing, y: float, text: str, kinds="plain") -> list[float]:
     """Draw the words of a text in the middle of the page and return the middles of their boxes."""
     words = text.split()
-    room = sum(width_of(word) + 9 for word in words) + 4 * (len(words) - 1)
+    room = fsum(width_of(word) + 9 for word in words) + 4 * (len(words) - 1)
     return drawing.words((WIDTH - room) / 2, y, words, kinds)
 
 
