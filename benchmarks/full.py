@@ -17,7 +17,6 @@ import struct
 import sys
 import tempfile
 import time
-from collections import Counter
 from pathlib import Path
 
 ROOT = Path(__file__).parents[1]
@@ -80,9 +79,7 @@ def _vocabulary() -> bytes:
 
     from resumen.corpus import LANGUAGES, load_reviews
 
-    texts = [
-        text for language in LANGUAGES for text in load_reviews(language)["train"]["review_body"][:1500] if text
-    ]
+    texts = [text for language in LANGUAGES for text in load_reviews(language)["train"]["review_body"][:1500] if text]
     learned = io.BytesIO()
     sentencepiece.SentencePieceTrainer.train(
         sentence_iterator=iter(texts),
@@ -109,37 +106,38 @@ def _piece(text: str, score: float) -> bytes:
 
 
 def _write_weights(snapshot: Path) -> None:
-    """Write random weights that answer as mT5 does before fine-tuning: a sentinel first, then common words, and an end."""
+    """Write random weights that answer as mT5 does before fine-tuning, a sentinel first; then a common word and, soon, an end.
+
+    Only short answers keep a search with 16 beams in so large a vocabulary bearable on a CPU.
+    """
     import torch
     from torch import nn
     from transformers import AutoConfig, AutoTokenizer, MT5ForConditionalGeneration
-
-    from resumen.corpus import LANGUAGES, load_reviews
 
     torch.manual_seed(0)
     tokenizer = AutoTokenizer.from_pretrained(snapshot)
     model = MT5ForConditionalGeneration(AutoConfig.from_pretrained(snapshot)).eval()
     head = nn.Parameter(0.02 * torch.randn(VOCABULARY, model.config.d_model))
-    model.lm_head.weight = head
-    titles = [text for language in LANGUAGES for text in load_reviews(language)["train"]["review_title"][:] if text]
-    counts = Counter(piece for ids in tokenizer(titles)["input_ids"] for piece in ids)
-    wanted = torch.full((VOCABULARY,), -9.0)
-    for piece, count in counts.items():
-        if tokenizer.convert_ids_to_tokens(piece)[1:].isalpha() and tokenizer.decode([piece]).isalpha():
-            wanted[piece] = torch.tensor(count / counts[tokenizer.eos_token_id]).log()
-    wanted[tokenizer.eos_token_id] = -3.5
+    model.lm_head.weight = head  # apart from the embeddings, as in the published file
+    start, sentinel = 0, tokenizer.convert_tokens_to_ids("▁<extra_id_0>")
+    words = tokenizer.convert_tokens_to_ids(["▁book", "▁libro", "▁good", "▁muy", "▁the", "▁la", "▁and", "▁de"])
+    likely = torch.full((VOCABULARY,), -9.0)
+    likely[words] = 0.0
+    likely[tokenizer.eos_token_id] = 3.5
     with torch.no_grad():
-        model.shared.weight[:, 0] += 6  # the same in every piece, so that what the decoder says of all pieces is nearly the same
-        model.shared.weight[0, 1] += 12  # but for the start
+        table = model.shared.weight
+        table[:, 0] += 6  # the same in every piece: what the decoder says after most of them is nearly the same
+        table[start, 1] += 12
+        table[sentinel, 2] += 12
         seen = []
         hook = model.lm_head.register_forward_pre_hook(lambda module, inputs: seen.append(inputs[0][0]))
-        text = torch.tensor([[300, 301, 302, 1]])
-        model(input_ids=text, decoder_input_ids=torch.tensor([[0, 310, 320, 330, 340]]))
+        model(input_ids=torch.tensor([[*words, 1]]), decoder_input_ids=torch.tensor([[start, sentinel, *words]]))
         hook.remove()
-        start, common = seen[0][0], seen[0][1:].mean(0)
-        apart = start - common * (start @ common) / (common @ common)
-        head += wanted[:, None] * common / (common @ common)
-        head[tokenizer.convert_tokens_to_ids("▁<extra_id_0>")] += 12 * apart / (apart @ start)
+        common = seen[0][2:].mean(0)
+        head += likely[:, None] * common / (common @ common)
+        for state, answer in ((seen[0][0], sentinel), (seen[0][1], words[0])):
+            apart = state - common * (state @ common) / (common @ common)
+            head[answer] += 16 * apart / (apart @ state)
     torch.save(model.state_dict(), snapshot / "pytorch_model.bin")
 
 

@@ -21,6 +21,9 @@ from resumen.profiles import Profile, current_profile
 NEEDED = ("config.json", "model.safetensors", "tokenizer.json")
 """Files of a checkpoint folder. Without its own tokenizer a checkpoint still loads, silently and with the wrong ids."""
 
+SENTINELS = 100
+"""T5 and mT5 were pretrained with this many."""
+
 FINAL_DECODING = {"num_beams": 16, "length_penalty": 0.7, "no_repeat_ngram_size": 3}
 """How titles are written for the scores that are reported: the row that data/runs/README.md chooses from data/runs/decoding.csv. While a model trains, greedy decoding
 is enough, and cheaper."""
@@ -53,9 +56,21 @@ def load_checkpoint(
         model = AutoModelForSeq2SeqLM.from_pretrained(name)
     except (OSError, ValueError, HfHubHTTPError) as error:
         raise CourseError(f"The checkpoint {name} could not be loaded: {first_sentence(str(error))}.") from None
+    mark_sentinels(tokenizer)
     # Without a length of its own, generate() stops after 20 new tokens, whatever the titles need.
     model.generation_config = generation_defaults(model, profile.max_target_length)
     return tokenizer, model
+
+
+def mark_sentinels(tokenizer: PreTrainedTokenizerBase) -> None:
+    """Make special pieces of the sentinels, in place, where they are ordinary ones. Ids and ways to cut a text stay.
+
+    The published vocabulary of mT5 has them as `▁<extra_id_0>` and so on, which `skip_special_tokens` would leave in a title.
+    """
+    pieces = [f"▁<extra_id_{number}>" for number in range(SENTINELS)]
+    known = [piece for piece in pieces if tokenizer.convert_tokens_to_ids(piece) not in (None, tokenizer.unk_token_id)]
+    if known:
+        tokenizer.add_special_tokens({"extra_special_tokens": known})
 
 
 def generation_defaults(model: PreTrainedModel, max_new_tokens: int) -> GenerationConfig:
