@@ -169,4 +169,4 @@ def test_each_model_moves_to_the_device(root, path):
     first = next(number for number, source in enumerate(cells) if LOADED.search(source))
     for source in cells[first:]:
         for line in re.findall(r".*return_tensors=\"pt\"\).*", source):
-            assert ".to(" in line or "plain" in source or ".to(model.device)" in source, f"stays on the CPU: {line}"
+            assert ".to(" in line or ".to(model.device)" in source, f"stays on the CPU: {line}"
