@@ -120,6 +120,13 @@ def test_the_full_profile_before_its_first_download(monkeypatch, hub):
     assert rows["time"][0].startswith("not estimated")
 
 
+def test_a_library_for_the_vocabulary_is_missing(monkeypatch, hub):
+    short_of(monkeypatch, memory=0)
+    monkeypatch.setattr(preflight, "lacking_for_vocabulary", lambda: ["protobuf"])
+    assert table(look_ahead())["vocabulary"] == ("protobuf: missing", "pip install protobuf -c constraints.txt")
+    assert "vocabulary" not in table(look_ahead(LIKE_FULL))
+
+
 def test_a_corpus_on_the_hub(monkeypatch, hub):
     short_of(monkeypatch, disk=5 * 10**9, memory=0)
     monkeypatch.setenv("RESUMEN_DATA", "ana/reviews")

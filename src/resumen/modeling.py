@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Sequence
+from importlib import metadata
 from pathlib import Path
 
 import torch
@@ -55,11 +56,20 @@ def load_checkpoint(
         tokenizer = AutoTokenizer.from_pretrained(name)
         model = AutoModelForSeq2SeqLM.from_pretrained(name)
     except (OSError, ValueError, HfHubHTTPError) as error:
+        if "tiktoken" in str(error) and (lacking := lacking_for_vocabulary()):
+            raise CourseError(
+                f"The vocabulary of {name} cannot be read without {' and '.join(lacking)}: run `pip install {' '.join(lacking)}`."
+            ) from None
         raise CourseError(f"The checkpoint {name} could not be loaded: {first_sentence(str(error))}.") from None
     mark_sentinels(tokenizer)
     # Without a length of its own, generate() stops after 20 new tokens, whatever the titles need.
     model.generation_config = generation_defaults(model, profile.max_target_length)
     return tokenizer, model
+
+
+def lacking_for_vocabulary() -> list[str]:
+    """Return which of the libraries are missing that read mT5's published vocabulary. Without them transformers asks for tiktoken, which cannot."""
+    return [name for name in ("protobuf", "sentencepiece") if not any(metadata.distributions(name=name))]
 
 
 def mark_sentinels(tokenizer: PreTrainedTokenizerBase) -> None:

@@ -16,6 +16,7 @@ from transformers import AutoConfig, AutoModelForSeq2SeqLM, AutoTokenizer, MT5Co
 
 from resumen.corpus import LANGUAGES, load_reviews
 from resumen.errors import CourseError, first_sentence
+from resumen.modeling import lacking_for_vocabulary
 from resumen.profiles import PROFILES, Profile, is_hub_id
 from resumen.setup import best_device, best_precision
 from resumen.training import FLOAT, fit_batch, free_memory, training_memory
@@ -112,11 +113,13 @@ def _token() -> Row:
 def _checkpoint(checkpoint: str) -> list[Row]:
     if Path(checkpoint).is_dir():
         return [("checkpoint", f"{checkpoint}: a folder", "")]
+    lacking = lacking_for_vocabulary()
+    rows = [("vocabulary", f"{name}: missing", f"pip install {name} -c constraints.txt") for name in lacking]
     if _in_cache(checkpoint, "model.safetensors", "pytorch_model.bin"):
-        return [("checkpoint", f"{checkpoint}: in {constants.HF_HUB_CACHE}", "")]
+        return [("checkpoint", f"{checkpoint}: in {constants.HF_HUB_CACHE}", ""), *rows]
     trouble = _asked(lambda: HfApi().model_info(checkpoint, timeout=10))
     state = "not here" if trouble else f"to be downloaded from {constants.ENDPOINT}"
-    return [("checkpoint", f"{checkpoint}: {state}", trouble)]
+    return [("checkpoint", f"{checkpoint}: {state}", trouble), *rows]
 
 
 def _asked(question) -> str:

@@ -11,6 +11,7 @@ from accelerate import Accelerator
 from huggingface_hub import ModelCard
 from transformers import AutoModelForSeq2SeqLM, AutoTokenizer, MT5ForConditionalGeneration, T5Tokenizer
 
+from resumen import modeling
 from resumen.modeling import (
     NEEDED,
     Summarizer,
@@ -52,6 +53,18 @@ def test_broken_folder(tmp_path, course_error):
 def test_mistyped_path(course_error, name):
     with course_error(name):
         load_checkpoint(name)
+
+
+def test_a_vocabulary_that_cannot_be_read(monkeypatch, course_error):
+    """Without protobuf transformers asks for tiktoken, which would not help."""
+
+    def refuse(name):
+        raise ValueError("`tiktoken` is required to read a `tiktoken` file.")
+
+    monkeypatch.setattr(modeling.AutoTokenizer, "from_pretrained", refuse)
+    monkeypatch.setattr(modeling, "lacking_for_vocabulary", lambda: ["protobuf"])
+    with course_error("google/mt5-small", "protobuf", "pip install"):
+        load_checkpoint(profile=PROFILES["full"])
 
 
 def test_hub_name_while_offline(course_error):
