@@ -92,7 +92,7 @@ def test_a_step_that_runs_out_of_memory(monkeypatch):
     def too_large(*arguments):
         raise MemoryError
 
-    monkeypatch.setattr(preflight, "_seconds_a_step", too_large)
+    monkeypatch.setattr(preflight, "_seconds_a_pass", too_large)
     assert "ran out of memory" in table(look_ahead(LIKE_FULL))["time"][0]
 
 
@@ -105,7 +105,7 @@ def test_a_token_is_told_and_not_shown(monkeypatch):
 
 def test_the_full_profile_before_its_first_download(monkeypatch, hub):
     """mt5-small's shape is known, so room and memory are, too: 300.18 million parameters."""
-    short_of(monkeypatch, disk=11 * 10**9, memory=5 * 10**9)
+    short_of(monkeypatch, disk=11 * 10**9, memory=4 * 10**9)
     rows = table(look_ahead())
     assert rows["checkpoint"] == (f"google/mt5-small: to be downloaded from {constants.ENDPOINT}", "")
     assert "/api/models/google/mt5-small" in hub and not any("resolve" in asked for asked in hub)
@@ -113,8 +113,18 @@ def test_the_full_profile_before_its_first_download(monkeypatch, hub):
     assert state.startswith("12.0 GB for download and checkpoints of a run in ") and "11.0 GB free" in state
     assert "HF_HOME" in advice and "TMPDIR" in advice
     state, advice = rows["memory"]
-    assert state.startswith("at least 5.3 GB for training in batches of 8, 5.0 GB of this machine free") and advice
+    assert (
+        state.startswith("at least 4.9 GB for training in batches of 8, 1 at a time, 4.0 GB of this machine free")
+        and advice
+    )
     assert rows["time"][0].startswith("not estimated")
+
+
+def test_a_library_for_the_vocabulary_is_missing(monkeypatch, hub):
+    short_of(monkeypatch, memory=0)
+    monkeypatch.setattr(preflight, "lacking_for_vocabulary", lambda: ["protobuf"])
+    assert table(look_ahead())["vocabulary"] == ("protobuf: missing", "pip install protobuf -c constraints.txt")
+    assert "vocabulary" not in table(look_ahead(LIKE_FULL))
 
 
 def test_a_corpus_on_the_hub(monkeypatch, hub):

@@ -1,10 +1,13 @@
 """Profiles and setup(): the first lines of every notebook."""
 
 import os
+import re
 import warnings
 
 import datasets
+import nbformat
 import pytest
+import torch
 import transformers
 
 import resumen.setup as first_line
@@ -129,3 +132,41 @@ def test_a_library_that_does_not_say_its_version(monkeypatch):
 
 def test_stages_are_in_order():
     assert [stage[:7] for stage in STAGES] == [f"stage{number}_" for number in range(1, 6)]
+
+
+@pytest.mark.parametrize(
+    ("device", "computes", "precision"),
+    [("cuda", True, "bf16"), ("cuda", False, "fp32"), ("mps", True, "fp32"), ("cpu", True, "fp32")],
+)
+def test_precision_is_never_fp16(monkeypatch, device, computes, precision):
+    monkeypatch.setattr(torch.cuda, "is_bf16_supported", lambda: computes)
+    assert first_line.best_precision(device) == precision
+
+
+LOADED = re.compile(r"(\w+) = load_checkpoint\(\)(?:\[1\])?$", re.MULTILINE)
+"""A model of the profile's checkpoint that gets a name; the labs name the tiny profile and stay on the CPU."""
+
+
+@pytest.mark.parametrize(
+    "path",
+    [
+        "stages/stage2_tokenization/lecture.ipynb",
+        "stages/stage4_trainer/lecture.ipynb",
+        "stages/stage5_accelerate/lecture.ipynb",
+        "solutions/premier/project.ipynb",
+        "solutions/capstone/project.ipynb",
+    ],
+)
+def test_each_model_moves_to_the_device(root, path):
+    """There is no GPU here: what is shown is that somebody moves each model, and that its inputs follow."""
+    cells = [cell.source for cell in nbformat.read(root / path, as_version=4).cells if cell.cell_type == "code"]
+    code = "\n".join(cells)
+    names = {name for name in LOADED.findall(code) if name != "_"}
+    assert names, "the notebook loads no model"
+    for name in names:
+        moved = rf"\b{name}\.to\(best_device\(\)\)|\.prepare\(\s*{name}\b"
+        assert re.search(moved, code), f"{name} stays on the CPU"
+    first = next(number for number, source in enumerate(cells) if LOADED.search(source))
+    for source in cells[first:]:
+        for line in re.findall(r".*return_tensors=\"pt\"\).*", source):
+            assert ".to(" in line or ".to(model.device)" in source, f"stays on the CPU: {line}"

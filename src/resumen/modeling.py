@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Sequence
+from importlib import metadata
 from pathlib import Path
 
 import torch
@@ -18,6 +19,9 @@ from resumen.errors import CourseError, first_sentence
 from resumen.files import METRICS, NEEDED
 from resumen.hub import refusal
 from resumen.profiles import Profile, current_profile
+
+SENTINELS = 100
+"""T5 and mT5 were pretrained with this many."""
 
 FINAL_DECODING = {"num_beams": 16, "length_penalty": 0.7, "no_repeat_ngram_size": 3}
 """How titles are written for the scores that are reported: the row that data/runs/README.md chooses from data/runs/decoding.csv. While a model trains, greedy decoding
@@ -50,11 +54,31 @@ def load_checkpoint(
         tokenizer = AutoTokenizer.from_pretrained(name)
         model = AutoModelForSeq2SeqLM.from_pretrained(name)
     except (OSError, ValueError, HfHubHTTPError) as error:
-        told = refusal(error, name) or f"The checkpoint {name} could not be loaded: {first_sentence(str(error))}."
+        if "tiktoken" in str(error) and (lacking := lacking_for_vocabulary()):
+            told = f"The vocabulary of {name} cannot be read without {' and '.join(lacking)}: run `pip install {' '.join(lacking)}`."
+        else:
+            told = refusal(error, name) or f"The checkpoint {name} could not be loaded: {first_sentence(str(error))}."
         raise CourseError(told) from None
+    mark_sentinels(tokenizer)
     # Without a length of its own, generate() stops after 20 new tokens, whatever the titles need.
     model.generation_config = generation_defaults(model, profile.max_target_length)
     return tokenizer, model
+
+
+def lacking_for_vocabulary() -> list[str]:
+    """Return which of the libraries are missing that read mT5's published vocabulary. Without them transformers asks for tiktoken, which cannot."""
+    return [name for name in ("protobuf", "sentencepiece") if not any(metadata.distributions(name=name))]
+
+
+def mark_sentinels(tokenizer: PreTrainedTokenizerBase) -> None:
+    """Make special pieces of the sentinels, in place, where they are ordinary ones. Ids and ways to cut a text stay.
+
+    The published vocabulary of mT5 has them as `▁<extra_id_0>` and so on, which `skip_special_tokens` would leave in a title.
+    """
+    pieces = [f"▁<extra_id_{number}>" for number in range(SENTINELS)]
+    known = [piece for piece in pieces if tokenizer.convert_tokens_to_ids(piece) not in (None, tokenizer.unk_token_id)]
+    if known:
+        tokenizer.add_special_tokens({"extra_special_tokens": known})
 
 
 def generation_defaults(model: PreTrainedModel, max_new_tokens: int) -> GenerationConfig:

@@ -9,7 +9,6 @@ from pathlib import Path
 from statistics import fmean
 
 import huggingface_hub
-import psutil
 import torch
 from huggingface_hub import HfApi, constants, get_token, try_to_load_from_cache
 from torch import nn
@@ -17,8 +16,10 @@ from transformers import AutoConfig, AutoModelForSeq2SeqLM, AutoTokenizer, MT5Co
 
 from resumen.corpus import LANGUAGES, load_reviews
 from resumen.errors import CourseError, first_sentence
+from resumen.modeling import lacking_for_vocabulary
 from resumen.profiles import PROFILES, Profile, is_hub_id
 from resumen.setup import best_device, best_precision
+from resumen.training import FLOAT, fit_batch, free_memory, training_memory
 
 Row = tuple[str, str, str]
 """What, its state, what to do; the last is empty when nothing is to be done."""
@@ -42,8 +43,8 @@ LECTURES_KEEP = {"book", "digital_ebook_purchase"}
 KEPT_AT_ONCE = 3
 """Checkpoints of a run on disk: the best, the last, and the one that is being written."""
 
-FLOAT, TRAINED, SAVED = 4, 16, 12
-"""Bytes a parameter: of a float32 file; in training with AdamW (weights, gradients, two moments); of a saved run (no gradients)."""
+SAVED = 12
+"""Bytes a parameter of a saved run: weights and two moments, no gradients."""
 
 SAMPLE = 500
 """Reviews of each language whose length is taken."""
@@ -74,10 +75,12 @@ def look_ahead(profile: Profile | None = None) -> list[Row]:
     if config is None:
         return [*rows, ("disk, memory, time", "not known before the shape of the checkpoint is", "")]
     with torch.device("meta"):
-        parameters = _built(config).num_parameters()
+        parameters = built(config).num_parameters()
     rows += _disk(profile.checkpoint, parameters)
-    memory = _memory(profile, device, parameters, config.vocab_size)
-    return [*rows, memory, _time(profile, device, precision, config, lengths, enough=not memory[2])]
+    free = free_memory(device)
+    batch = fit_batch(parameters, config.vocab_size, profile.batch_size, profile.max_target_length, free)
+    memory = _memory(profile, device, parameters, config.vocab_size, batch, free)
+    return [*rows, memory, _time(profile, device, precision, config, lengths, batch, enough=not memory[2])]
 
 
 def _config(checkpoint: str):
@@ -94,7 +97,7 @@ def _in_cache(checkpoint: str, *names: str) -> str | None:
     return next((path for path in found if isinstance(path, str)), None)
 
 
-def _built(config) -> PreTrainedModel:
+def built(config) -> PreTrainedModel:
     """Return a model of this shape with random weights, and an output layer of its own, as the file of mt5-small has."""
     model = AutoModelForSeq2SeqLM.from_config(config, dtype=torch.float32)
     model.lm_head.weight = nn.Parameter(torch.empty_like(model.lm_head.weight).normal_())
@@ -110,11 +113,13 @@ def _token() -> Row:
 def _checkpoint(checkpoint: str) -> list[Row]:
     if Path(checkpoint).is_dir():
         return [("checkpoint", f"{checkpoint}: a folder", "")]
+    lacking = lacking_for_vocabulary()
+    rows = [("vocabulary", f"{name}: missing", f"pip install {name} -c constraints.txt") for name in lacking]
     if _in_cache(checkpoint, "model.safetensors", "pytorch_model.bin"):
-        return [("checkpoint", f"{checkpoint}: in {constants.HF_HUB_CACHE}", "")]
+        return [("checkpoint", f"{checkpoint}: in {constants.HF_HUB_CACHE}", ""), *rows]
     trouble = _asked(lambda: HfApi().model_info(checkpoint, timeout=10))
     state = "not here" if trouble else f"to be downloaded from {constants.ENDPOINT}"
-    return [("checkpoint", f"{checkpoint}: {state}", trouble)]
+    return [("checkpoint", f"{checkpoint}: {state}", trouble), *rows]
 
 
 def _asked(question) -> str:
@@ -201,13 +206,15 @@ def _room(what: str, folder: Path, needed: float) -> Row:
     return ("disk", state, "" if needed < free else remedy)
 
 
-def _memory(profile: Profile, device: str, parameters: int, vocabulary: int) -> Row:
-    """Compare what training takes at least with what is free. Weights, gradients and moments are float32 whatever the precision."""
-    logits = 2 * FLOAT * profile.batch_size * profile.max_target_length * vocabulary
-    needed = parameters * TRAINED + logits
-    free = torch.cuda.mem_get_info()[0] if device == "cuda" else psutil.virtual_memory().available
+def _memory(
+    profile: Profile, device: str, parameters: int, vocabulary: int, batch: tuple[int, int], free: float
+) -> Row:
+    """Compare what training takes at least with what is free; a batch that does not fit whole is worked through in parts."""
+    rows, parts = batch
+    needed = training_memory(parameters, vocabulary, rows, profile.max_target_length)
     where = "of the GPU" if device == "cuda" else "of this machine"
-    state = f"at least {needed / GB:.1f} GB for training in batches of {profile.batch_size}, {free / GB:.1f} GB {where} free"
+    batches = f"batches of {profile.batch_size}" + (f", {rows} at a time" if parts > 1 else "")
+    state = f"at least {needed / GB:.1f} GB for training in {batches}, {free / GB:.1f} GB {where} free"
     return (
         "memory",
         state,
@@ -215,13 +222,22 @@ def _memory(profile: Profile, device: str, parameters: int, vocabulary: int) -> 
     )
 
 
-def _time(profile: Profile, device: str, precision: str, config, lengths: Lengths | None, enough: bool) -> Row:
+def _time(
+    profile: Profile,
+    device: str,
+    precision: str,
+    config,
+    lengths: Lengths | None,
+    batch: tuple[int, int],
+    enough: bool,
+) -> Row:
     if lengths is None:
         return ("time", "not estimated: the length of the reviews is not known yet", "")
     if not enough:
         return ("time", "not estimated: a training step does not fit into the memory", "")
     try:
-        seconds = _seconds_a_step(profile, device, precision, config, lengths)
+        rows, parts = batch
+        seconds = parts * _seconds_a_pass(rows, device, precision, config, lengths)
     except (torch.OutOfMemoryError, MemoryError):
         return (
             "time",
@@ -231,15 +247,16 @@ def _time(profile: Profile, device: str, precision: str, config, lengths: Length
     steps = profile.num_train_epochs * -(-lengths.rows // profile.batch_size)
     state = (
         f"{_duration(seconds * steps)} to fine-tune once: {steps:,} steps of {seconds:.2g} s, measured here with random weights of this "
-        f"shape and batches of {profile.batch_size} × {lengths.source:.0f} tokens; stage 5 does it again, and titles are written besides"
+        f"shape and {rows} × {lengths.source:.0f} tokens; stage 5 does it again, and titles are written besides"
     )
     return ("time, an estimate", state, "")
 
 
-def _seconds_a_step(profile: Profile, device: str, precision: str, config, lengths: Lengths) -> float:
-    model = _built(config).to(device).train()
-    optimizer = torch.optim.AdamW(model.parameters(), lr=profile.learning_rate)
-    shape = (profile.batch_size, max(1, round(lengths.source)))
+def _seconds_a_pass(rows: int, device: str, precision: str, config, lengths: Lengths) -> float:
+    """Return the seconds of a training step with as many rows as go at a time."""
+    model = built(config).to(device).train()
+    optimizer = torch.optim.AdamW(model.parameters())
+    shape = (rows, max(1, round(lengths.source)))
     source = torch.randint(3, config.vocab_size, shape, device=device)
     labels = torch.randint(3, config.vocab_size, (shape[0], max(1, round(lengths.target))), device=device)
 

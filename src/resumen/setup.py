@@ -62,6 +62,8 @@ def setup(stage: str, profile: str | None = None) -> Profile:
     _check_versions()
     quieten()
     device = seed_everything()
+    if stage == PRIMER:
+        device = "cpu"  # it computes by hand what the small checkpoint does
     print(
         f"{stage} · profile {chosen.name} · device {device} · seed {SEED} · "
         + " · ".join(f"{name} {installed_version(name)}" for name in ("torch", "transformers", "datasets"))

@@ -10,6 +10,7 @@ import math
 from collections.abc import Callable, Mapping, Sequence
 
 import numpy as np
+import psutil
 import torch
 from datasets import Dataset, DatasetDict
 from transformers import (
@@ -25,7 +26,39 @@ from transformers import (
 from resumen.metrics import ROUGES, score_examples
 from resumen.modeling import FINAL_DECODING
 from resumen.profiles import SEED, Profile
+from resumen.setup import best_device, best_precision
 from resumen.tokenization import IGNORE, decode_labels
+
+FLOAT, TRAINED = 4, 16
+"""Bytes a parameter: of a float32 number; in training with AdamW (weights, gradients, two moments), whatever the precision."""
+
+
+def training_memory(parameters: int, vocabulary: int, batch_size: int, max_target_length: int) -> int:
+    """Return the bytes that a training step takes at least: the model with AdamW, and the logits with their gradients.
+
+    With mT5's vocabulary the logits are the largest of what grows with the batch; the other activations are not counted.
+    """
+    return TRAINED * parameters + 2 * FLOAT * batch_size * max_target_length * vocabulary
+
+
+def free_memory(device: str) -> int:
+    """Return the bytes that are free on a device. An Apple GPU shares the memory of its machine."""
+    return torch.cuda.mem_get_info()[0] if device.startswith("cuda") else psutil.virtual_memory().available
+
+
+def fit_batch(
+    parameters: int, vocabulary: int, batch_size: int, max_target_length: int, free: float
+) -> tuple[int, int]:
+    """Return (rows at a time, times that gradients are added up): their product is `batch_size`, so the training is the same.
+
+    All rows go at once if `training_memory` says that they fit into `free` bytes. Otherwise the batch is cut into the fewest equal
+    parts that do, or into single rows.
+    """
+    for parts in range(1, batch_size + 1):
+        rows, rest = divmod(batch_size, parts)
+        if not rest and training_memory(parameters, vocabulary, rows, max_target_length) <= free:
+            return rows, parts
+    return 1, batch_size
 
 
 def make_compute_metrics(tokenizer: PreTrainedTokenizerBase) -> Callable:
@@ -77,7 +110,7 @@ def course_arguments(output_dir: str, profile: Profile, seed: int = SEED, **chan
         "eval_on_start": True,
         "generation_num_beams": 1,
         "save_total_limit": 2,
-        "bf16": torch.cuda.is_available() and torch.cuda.is_bf16_supported(),
+        "bf16": best_precision(best_device()) == "bf16",
     }
     return Seq2SeqTrainingArguments(output_dir, **{**options, **changes})
 
@@ -112,7 +145,7 @@ def build_trainer(
     tokenizer: PreTrainedTokenizerBase,
 ) -> Seq2SeqTrainer:
     """Return a trainer over the splits train and validation, with the seq2seq collator, the metrics and the NaN guard."""
-    return Seq2SeqTrainer(
+    trainer = Seq2SeqTrainer(
         model,
         arguments,
         train_dataset=tokenized["train"],
@@ -122,6 +155,11 @@ def build_trainer(
         compute_metrics=make_compute_metrics(tokenizer),
         callbacks=[NanGuard()],
     )
+    if arguments.gradient_accumulation_steps > 1:
+        # The Trainer takes mT5 for a model that divides by the tokens of the whole batch. It does not: the gradients of the parts
+        # would be added up undivided (stage 5).
+        trainer.model_accepts_loss_kwargs = False
+    return trainer
 
 
 def fine_tune(
@@ -133,7 +171,24 @@ def fine_tune(
     seed: int = SEED,
     **changes,
 ) -> Seq2SeqTrainer:
-    """Train the model in place with `course_arguments`; return its trainer, with the best epoch loaded."""
+    """Train the model in place with `course_arguments`; return its trainer, with the best epoch loaded.
+
+    A batch that does not fit into the free memory is worked through in parts (`fit_batch`), unless `changes` say how many rows go at once.
+    """
+    rows, parts = fit_batch(
+        model.num_parameters(),
+        model.config.vocab_size,
+        profile.batch_size,
+        profile.max_target_length,
+        free_memory(best_device()),
+    )
+    if parts > 1 and "per_device_train_batch_size" not in changes:
+        changes = {
+            "per_device_train_batch_size": rows,
+            "per_device_eval_batch_size": 2 * rows,
+            "gradient_accumulation_steps": parts,
+            **changes,
+        }
     trainer = build_trainer(model, course_arguments(output_dir, profile, seed, **changes), tokenized, tokenizer)
     trainer.remove_callback(PrinterCallback)  # without a progress bar it would print every entry of the log
     trainer.train()

@@ -9,9 +9,18 @@ import pytest
 import torch
 from accelerate import Accelerator
 from huggingface_hub import ModelCard
-from transformers import AutoModelForSeq2SeqLM, AutoTokenizer, MT5ForConditionalGeneration
+from transformers import AutoModelForSeq2SeqLM, AutoTokenizer, MT5ForConditionalGeneration, T5Tokenizer
 
-from resumen.modeling import NEEDED, Summarizer, greedy_decode, load_checkpoint, model_card, save_checkpoint
+from resumen import modeling
+from resumen.modeling import (
+    NEEDED,
+    Summarizer,
+    greedy_decode,
+    load_checkpoint,
+    mark_sentinels,
+    model_card,
+    save_checkpoint,
+)
 from resumen.profiles import DATA, PROFILES
 from resumen.tokenization import collate, preprocess
 from resumen.training import overfit_one_batch
@@ -46,9 +55,41 @@ def test_mistyped_path(course_error, name):
         load_checkpoint(name)
 
 
+def test_a_vocabulary_that_cannot_be_read(monkeypatch, course_error):
+    """Without protobuf transformers asks for tiktoken, which would not help."""
+
+    def refuse(name):
+        raise ValueError("`tiktoken` is required to read a `tiktoken` file.")
+
+    monkeypatch.setattr(modeling.AutoTokenizer, "from_pretrained", refuse)
+    monkeypatch.setattr(modeling, "lacking_for_vocabulary", lambda: ["protobuf"])
+    with course_error("google/mt5-small", "protobuf", "pip install"):
+        load_checkpoint(profile=PROFILES["full"])
+
+
 def test_hub_name_while_offline(course_error):
     with course_error("google/mt5-small", "could not be loaded"):
         load_checkpoint(profile=PROFILES["full"])
+
+
+def test_sentinels_of_the_published_vocabulary(tmp_path):
+    """google/mt5-small has `▁<extra_id_0>` as an ordinary piece: it would stay in every title."""
+    pieces = [("<pad>", 0.0), ("</s>", 0.0), ("<unk>", 0.0), ("▁", -2.0), ("▁good", -3.0)]
+    pieces += [(f"▁<extra_id_{number}>", 0.0) for number in (1, 0)]
+    tokenizer = T5Tokenizer(vocab=pieces, extra_ids=0)
+    ids = tokenizer("<extra_id_0> good")["input_ids"]
+    assert ids == [6, 4, 1] and "extra_id" in tokenizer.decode(ids, skip_special_tokens=True)
+    mark_sentinels(tokenizer)
+    tokenizer.save_pretrained(tmp_path)
+    for one in (tokenizer, AutoTokenizer.from_pretrained(tmp_path)):
+        assert one("<extra_id_0> good")["input_ids"] == ids and len(one) == len(pieces)
+        assert one.decode(ids, skip_special_tokens=True).strip() == "good"
+
+
+def test_marking_changes_nothing_where_sentinels_are_special(tokenizer):
+    before = len(tokenizer), tokenizer.all_special_ids
+    mark_sentinels(tokenizer)
+    assert (len(tokenizer), tokenizer.all_special_ids) == before
 
 
 def test_embedded_checkpoint_is_a_small_real_mt5(checkpoint):

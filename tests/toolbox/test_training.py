@@ -19,6 +19,7 @@ from transformers import (
     TrainingArguments,
 )
 
+from resumen import training
 from resumen.metrics import ROUGES, score_examples
 from resumen.profiles import PROFILES
 from resumen.tokenization import IGNORE, collate, decode_labels, tokenize_corpus
@@ -30,10 +31,12 @@ from resumen.training import (
     course_arguments,
     evaluate,
     fine_tune,
+    fit_batch,
     make_compute_metrics,
     make_training_arguments,
     overfit_one_batch,
     train_epoch,
+    training_memory,
     write_titles,
 )
 
@@ -174,6 +177,44 @@ def test_course_arguments(tmp_path):
     assert arguments.per_device_train_batch_size == TINY.batch_size
     assert not arguments.fp16 and not arguments.logging_nan_inf_filter
     assert arguments.metric_for_best_model == "rougeL" and arguments.load_best_model_at_end
+
+
+MT5 = 300_176_768, 250_112
+"""Parameters and vocabulary of mt5-small."""
+
+
+@pytest.mark.parametrize(
+    ("batch_size", "fits", "expected"),
+    [(8, 8, (8, 1)), (8, 7, (4, 2)), (8, 1, (1, 8)), (8, 0, (1, 8)), (6, 5, (3, 2)), (7, 6, (1, 7))],
+)
+def test_fit_batch(batch_size, fits, expected):
+    """The batch stays the same, whatever fits at a time."""
+    free = training_memory(*MT5, fits, 30)
+    assert fit_batch(*MT5, batch_size, 30, free) == expected
+
+
+def test_fine_tune_in_parts(tmp_path, model, tokenized, tokenizer, monkeypatch):
+    """Where the memory is short, rows at a time times parts is the batch of the profile, and the Trainer divides the gradients itself."""
+    built = []
+
+    def keep(*arguments):
+        built.append(build_trainer(*arguments))
+        raise InterruptedError
+
+    monkeypatch.setattr(training, "build_trainer", keep)
+    model_size = model.num_parameters(), model.config.vocab_size
+    for fits, changes, expected in (
+        (16, {}, (16, 1, True)),
+        (4, {}, (4, 4, False)),
+        (4, {"per_device_train_batch_size": 8}, (8, 1, True)),
+    ):
+        free = training_memory(*model_size, fits, TINY.max_target_length)
+        monkeypatch.setattr(training, "free_memory", lambda device, free=free: free)
+        with pytest.raises(InterruptedError):
+            fine_tune(model, tokenizer, tokenized, TINY, str(tmp_path), **changes)
+        made = built[-1]
+        parts = made.args.gradient_accumulation_steps
+        assert (made.args.per_device_train_batch_size, parts, made.model_accepts_loss_kwargs) == expected
 
 
 @pytest.mark.slow
