@@ -1,6 +1,6 @@
 """The full profile from first to last, without the Hub: the notebooks as they are, a stand-in for google/mt5-small, a corpus of one's own.
 
-    .venv/bin/python benchmarks/full.py                                             # every lecture and lab: an hour on two cores
+    .venv/bin/python benchmarks/full.py                                             # every lecture and lab: an hour and more on two busy cores
     .venv/bin/python benchmarks/full.py stages/stage4_trainer/lecture.ipynb         # some
 
 The stand-in is a cache of the Hub as `from_pretrained` leaves it, in a temporary folder, with the files that google/mt5-small has:
