@@ -28,7 +28,7 @@ errors = Console(stderr=True, emoji=False)
 
 
 def main() -> None:
-    """Run a command; a mistake of the reader's costs one sentence and exit code 1, not a traceback."""
+    """Run a command. After a `CourseError`, print its sentence and exit with code 1, without a traceback."""
     # jsonschema imports the grammars of this package for a check that nobody asks for: seconds. It does without them.
     sys.modules.setdefault("rfc3987_syntax", None)
     for stream in (sys.stdout, sys.stderr):

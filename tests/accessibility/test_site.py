@@ -23,7 +23,7 @@ ROOT = Path(__file__).parents[2]
 SITE = Site(ROOT)
 LECTURE = "stages/stage3_rouge_baseline/lecture"
 LAB = "labs/stage1_corpus/lab"
-KINDS = ("index", LECTURE, LAB, "quizzes/stage1_corpus", "docs/setup.es", "search")
+KINDS = ("index", LECTURE, LAB, "quizzes/stage1_corpus", "docs/setup.es", "docs/glossary", "search")
 LARGEST = 1_500_000
 
 
@@ -116,7 +116,7 @@ def test_a_broken_link_is_found(tmp_path):
 
 
 @pytest.mark.parametrize("name", KINDS)
-@pytest.mark.repeats("index", "setup", "quizzes", "search")
+@pytest.mark.repeats("index", "setup", "quizzes", "glossary", "search")
 def test_axe_finds_nothing_and_nothing_scrolls_sideways(show, name):
     """In both themes and at both widths. For a long page axe takes ten seconds, so it is looked at twice and not four times."""
     views = [("light", 360), ("dark", 1400)]

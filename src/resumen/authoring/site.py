@@ -41,7 +41,7 @@ PARTS = {
 """What the pages of a lesson or project are called in the list of contents."""
 
 OTHERS = {
-    "Start": ["README.md", "docs/setup.md", "stages/README.md"],
+    "Start": ["README.md", "docs/setup.md", "docs/workspace.md", "stages/README.md"],
     "Projects": ["capstone/README.md"],
     **{
         project.capitalize(): [
