@@ -145,7 +145,7 @@ def build_trainer(
     tokenizer: PreTrainedTokenizerBase,
 ) -> Seq2SeqTrainer:
     """Return a trainer over the splits train and validation, with the seq2seq collator, the metrics and the NaN guard."""
-    trainer = Seq2SeqTrainer(
+    return Seq2SeqTrainer(
         model,
         arguments,
         train_dataset=tokenized["train"],
@@ -155,11 +155,6 @@ def build_trainer(
         compute_metrics=make_compute_metrics(tokenizer),
         callbacks=[NanGuard()],
     )
-    if arguments.gradient_accumulation_steps > 1:
-        # The Trainer takes mT5 for a model that divides by the tokens of the whole batch. It does not: the gradients of the parts
-        # would be added up undivided (stage 5).
-        trainer.model_accepts_loss_kwargs = False
-    return trainer
 
 
 def fine_tune(
@@ -190,6 +185,10 @@ def fine_tune(
             **changes,
         }
     trainer = build_trainer(model, course_arguments(output_dir, profile, seed, **changes), tokenized, tokenizer)
+    if trainer.args.gradient_accumulation_steps > 1:
+        # The Trainer takes mT5 for a model that divides by the tokens of the whole batch. It does not: the gradients of the parts
+        # would be added up undivided (stage 5).
+        trainer.model_accepts_loss_kwargs = False
     trainer.remove_callback(PrinterCallback)  # without a progress bar it would print every entry of the log
     trainer.train()
     return trainer

@@ -225,6 +225,8 @@ async def run(kernel: str, cells: list[str], folder: Path, timeout: float) -> li
             outcome.printed += output.get("text", "")
             if output.output_type == "error":
                 outcome.reasons.append(f"{output.ename}: {output.evalue}")
+        if "KeyboardInterrupt" in outcome.printed:  # it came while IPython was showing the error
+            outcome.reasons.append("KeyboardInterrupt")
     return outcomes
 
 

@@ -197,11 +197,11 @@ def test_fine_tune_in_parts(tmp_path, model, tokenized, tokenizer, monkeypatch):
     """Where the memory is short, rows at a time times parts is the batch of the profile, and the Trainer divides the gradients itself."""
     built = []
 
-    def keep(*arguments):
-        built.append(build_trainer(*arguments))
+    def keep(trainer):
+        built.append(trainer)
         raise InterruptedError
 
-    monkeypatch.setattr(training, "build_trainer", keep)
+    monkeypatch.setattr(training.Seq2SeqTrainer, "train", keep)
     model_size = model.num_parameters(), model.config.vocab_size
     for fits, changes, expected in (
         (16, {}, (16, 1, True)),
