@@ -83,7 +83,7 @@ def show(request, browser, address):
     settings.parent.mkdir(parents=True, exist_ok=True)
     settings.write_text(json.dumps({"theme": request.param}), encoding="utf-8")
     page = browser.new_page()
-    page.set_default_timeout(60_000)
+    page.set_default_timeout(180_000)  # a busy machine takes a minute to load the model
 
     def open_notebook(name, cells):
         page.goto(f"{url}{name}?reset")  # or JupyterLab opens what was open before
