@@ -22,6 +22,9 @@ from resumen.sources import WHOLE, read_corpus, say_once
 
 LANGUAGES = ("en", "es")
 SPLITS = ("train", "validation", "test")
+BOOKS = ("book", "digital_ebook_purchase")
+"""The product categories that the course is about."""
+
 EMBEDDED_REVIEWS = DATA / "reviews"
 EMBEDDED_SYNOPSES = DATA / "synopses" / "descriptions.parquet"
 

@@ -14,7 +14,7 @@ from huggingface_hub import HfApi, constants, get_token, try_to_load_from_cache
 from torch import nn
 from transformers import AutoConfig, AutoModelForSeq2SeqLM, AutoTokenizer, MT5Config, PreTrainedModel
 
-from resumen.corpus import LANGUAGES, load_reviews
+from resumen.corpus import BOOKS, LANGUAGES, load_reviews
 from resumen.errors import CourseError, first_sentence
 from resumen.modeling import lacking_for_vocabulary
 from resumen.profiles import PROFILES, Profile, is_hub_id
@@ -39,7 +39,6 @@ SHAPES = {
 }
 """The published shape of the full profile's checkpoint, for a machine that does not have it yet. Stage 4 counts its parameters."""
 
-LECTURES_KEEP = {"book", "digital_ebook_purchase"}
 KEPT_AT_ONCE = 3
 """Checkpoints of a run on disk: the best, the last, and the one that is being written."""
 
@@ -158,9 +157,9 @@ def _corpus(profile: Profile) -> tuple[list[Row], Lengths | None]:
             rows.append((f"corpus, {language}", "not usable", str(error)))
             continue
         categories = set(found[language]["train"]["product_category"][:])
-        advice = f"no review is in {' or '.join(sorted(LECTURES_KEEP))}: rename a category, or change the list in the notebooks"
+        advice = f"no review is in {' or '.join(BOOKS)}: rename a category, or change the list in the notebooks"
         sizes = " · ".join(f"{split} {len(part):,}" for split, part in found[language].items())
-        rows.append((f"corpus, {language}", sizes, "" if categories & LECTURES_KEEP else advice))
+        rows.append((f"corpus, {language}", sizes, "" if categories & set(BOOKS) else advice))
     return rows, _lengths(found, profile) if len(found) == len(LANGUAGES) else None
 
 

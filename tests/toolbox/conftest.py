@@ -7,10 +7,8 @@ import matplotlib
 import pytest
 import transformers
 
-from resumen.corpus import load_reviews, prepare_pairs
+from resumen.corpus import BOOKS, load_reviews, prepare_pairs
 from resumen.modeling import load_checkpoint
-
-COURSE_CATEGORIES = ("book", "digital_ebook_purchase")
 
 
 @pytest.fixture(scope="session", autouse=True)
@@ -23,7 +21,7 @@ def _no_screen_and_no_progress_bars():
 @pytest.fixture(scope="session")
 def pairs():
     """What stage 1 hands on: the clean bilingual corpus of books and e-books."""
-    return prepare_pairs(load_reviews("en"), load_reviews("es"), COURSE_CATEGORIES)
+    return prepare_pairs(load_reviews("en"), load_reviews("es"), BOOKS)
 
 
 @pytest.fixture(scope="session")

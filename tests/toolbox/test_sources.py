@@ -6,13 +6,12 @@ import json
 import os
 import subprocess
 import sys
-import threading
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
 import pandas as pd
 import pytest
 from datasets import ClassLabel, Dataset, Features, Value
+from hub_double import HubDouble
 
 from resumen import sources
 from resumen.corpus import COLUMNS, EMBEDDED_SYNOPSES, LANGUAGES, SPLITS, load_reviews, prepare_pairs
@@ -389,55 +388,6 @@ def test_an_empty_cell_is_nothing(tmp_path):
 # The Hub
 
 
-class Hub(BaseHTTPRequestHandler):
-    """What datasets and huggingface_hub ask a Hub for, to download a data set without Git LFS, at loopback."""
-
-    sets: dict[str, dict[str, bytes]]
-
-    def do_GET(self, send=True):
-        kind, _, path = self.path.split("?")[0].strip("/").partition("/")
-        parts = path.split("/")
-        name = "/".join(parts[1:3] if kind == "api" else parts[:2])
-        files = self.sets.get(name)
-        if kind not in ("api", "datasets") or files is None:
-            return self.answer(404, b"{}", send, **{"X-Error-Code": "RepoNotFound"})
-        if kind == "api":
-            entries = [{"type": "file", "path": file, "oid": "0" * 40, "size": len(files[file])} for file in files]
-            if parts[3:4] == ["tree"]:
-                below = "/".join(parts[5:])
-                body = [entry for entry in entries if not below or entry["path"].startswith(below + "/")]
-            else:
-                body = {
-                    "id": name,
-                    "sha": "1" * 40,
-                    "siblings": [{"rfilename": file} for file in files],
-                    "private": False,
-                }
-            return self.answer(200, json.dumps(body).encode(), send)
-        data = files.get("/".join(parts[4:]))
-        if data is None:
-            return self.answer(404, b"", send, **{"X-Error-Code": "EntryNotFound", "X-Repo-Commit": "1" * 40})
-        return self.answer(200, data, send, ETag=f'"{hash(data)}"', **{"X-Repo-Commit": "1" * 40})
-
-    def do_HEAD(self):
-        self.do_GET(send=False)
-
-    def do_POST(self):
-        self.rfile.read(int(self.headers.get("Content-Length") or 0))
-        self.answer(200, b"[]", True)
-
-    def answer(self, status, body, send, **headers):
-        self.send_response(status)
-        for name, value in {"Content-Length": str(len(body)), **headers}.items():
-            self.send_header(name, value)
-        self.end_headers()
-        if send:
-            self.wfile.write(body)
-
-    def log_message(self, *arguments):
-        pass
-
-
 @pytest.fixture(scope="module")
 def hub(tmp_path_factory):
     """Return a function that runs code in a process for which a Hub with four data sets is at loopback."""
@@ -457,30 +407,33 @@ def hub(tmp_path_factory):
     files = {f"{language}/{split}.jsonl": data for (language, split), data in lines.items()}
     whole = "".join(json.dumps(row) + "\n" for language in LANGUAGES for row in reviews(language, 300, 100)).encode()
     packed = {f"{name}.gz": gzip.compress(data) for name, data in files.items()}
-    Hub.sets = {
+    sets = {
         "ana/by-language": {"README.md": (card + "---\n").encode(), **files},
         "ana/together": {"train.jsonl": whole},
         "ana/amazon_reviews_multi": {"amazon_reviews_multi.py": b"raise SystemExit", **packed},
         "ana/other": {"README.md": (card + "---\n").replace("config_name: e", "config_name: x").encode(), **files},
     }
-    server = ThreadingHTTPServer(("127.0.0.1", 0), Hub)
-    threading.Thread(target=server.serve_forever, daemon=True).start()
+    with HubDouble() as double:
+        for name, contents in sets.items():
+            for path, data in contents.items():
+                place = folder / "sets" / name / path
+                place.parent.mkdir(parents=True, exist_ok=True)
+                place.write_bytes(data)
+            double.add(name, folder / "sets" / name, kind="dataset")
 
-    def run(code, **environment):
-        names = {"HF_HOME": str(folder), "HF_ENDPOINT": f"http://127.0.0.1:{server.server_port}", "HF_HUB_OFFLINE": "0"}
-        done = subprocess.run(
-            [sys.executable, "-c", code],
-            capture_output=True,
-            text=True,
-            env=os.environ | names | environment,
-            cwd=folder,
-        )
-        assert done.returncode == 0, done.stderr
-        return done.stdout
+        def run(code, **environment):
+            names = {"HF_HOME": str(folder), "HF_ENDPOINT": double.url, "HF_HUB_OFFLINE": "0"}
+            done = subprocess.run(
+                [sys.executable, "-c", code],
+                capture_output=True,
+                text=True,
+                env=os.environ | names | environment,
+                cwd=folder,
+            )
+            assert done.returncode == 0, done.stderr
+            return done.stdout
 
-    yield run
-    server.shutdown()
-    server.server_close()
+        yield run
 
 
 @pytest.mark.slow

@@ -32,7 +32,7 @@ from resumen.authoring import prose
 from resumen.authoring.composer import Composer
 from resumen.authoring.phrases import CATEGORIES, load_bank
 from resumen.authoring.reviews import build
-from resumen.corpus import LANGUAGES, clean_text, load_literary, load_reviews, load_synopses, normalized_body
+from resumen.corpus import BOOKS, LANGUAGES, clean_text, load_literary, load_reviews, load_synopses, normalized_body
 from resumen.profiles import DATA, SEED
 from resumen.projects.capstone.contract import EMBEDDED_HELP, read_corpus
 from resumen.text import GRAM, near_duplicates
@@ -48,7 +48,6 @@ SHARES = {"reviews": 0.30, "composed": 0.32, "prose": 0.38}
 COMPOSED = 60_000
 """Bodies to compose per language from the phrase banks."""
 
-COURSE_CATEGORIES = ("book", "digital_ebook_purchase")
 COURSE_SHARE = 0.7
 """Share of the composed bodies that are about what the course summarizes."""
 
@@ -87,7 +86,7 @@ def composed_bodies(language: str, count: int) -> list[str]:
     items = {category: load_bank(language, category)["items"] for category in CATEGORIES}
     found: dict[str, None] = {}
     while len(found) < count:
-        category = rng.choice(COURSE_CATEGORIES if rng.random() < COURSE_SHARE else CATEGORIES)
+        category = rng.choice(BOOKS if rng.random() < COURSE_SHARE else CATEGORIES)
         body, _ = composer.review(category, rng.choice(items[category]), rng.randint(1, 5))
         found[body] = None
     return list(found)

@@ -12,7 +12,7 @@ from itertools import islice, pairwise
 from pathlib import Path
 from typing import NamedTuple
 
-from resumen.corpus import LANGUAGES, clean_text, has_min_words, normalized_body
+from resumen.corpus import BOOKS, LANGUAGES, clean_text, has_min_words, normalized_body
 from resumen.metrics import rouge_n
 from resumen.text import near_duplicates, ngrams, split_sentences, tokenize_words
 
@@ -21,7 +21,6 @@ TEXTS = Path(__file__).parent / "texts"
 
 SHARES = {"train": 0.75, "validation": 0.0875, "test": 0.1625}
 
-BOOKS = ("book", "digital_ebook_purchase")
 
 BOUNDS = {
     "lead-3 ROUGE-1": (13, 20),

@@ -17,9 +17,8 @@ import torch
 from datasets import Dataset, DatasetDict
 from huggingface_hub import constants
 
-from resumen.authoring.measures import BOOKS
 from resumen.authoring.runs import SEEDS, TINY, Run, load_pairs, train, write_titles_of
-from resumen.corpus import LANGUAGES, load_reviews, prepare_pairs
+from resumen.corpus import BOOKS, LANGUAGES, load_reviews, prepare_pairs
 from resumen.errors import CourseError
 from resumen.experiment import HUB, LARGEST_BUNDLE, RECORDED, RUN, test_parts
 from resumen.files import write_text

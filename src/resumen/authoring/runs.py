@@ -22,8 +22,7 @@ import pandas as pd
 import torch
 from datasets import Dataset, DatasetDict
 
-from resumen.authoring.measures import BOOKS
-from resumen.corpus import EMBEDDED_REVIEWS, LANGUAGES, load_reviews, prepare_pairs
+from resumen.corpus import BOOKS, EMBEDDED_REVIEWS, LANGUAGES, load_reviews, prepare_pairs
 from resumen.errors import CourseError
 from resumen.experiment import RUNS, test_parts
 from resumen.files import write_text

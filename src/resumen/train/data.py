@@ -7,17 +7,15 @@ from datasets import Dataset, DatasetDict
 from torch.utils.data import Sampler
 from transformers.trainer_pt_utils import get_length_grouped_indices
 
-from resumen.corpus import load_reviews, load_synopses, prepare_pairs
+from resumen.corpus import BOOKS, load_reviews, load_synopses, prepare_pairs
 from resumen.errors import CourseError
 from resumen.tokenization import collate
-
-CATEGORIES = ("book", "digital_ebook_purchase")
 
 
 def load_corpus(name: str, limit: int | None) -> DatasetDict:
     """Return the clean bilingual pairs of the reviews (books and e-books) or of the synopses, validation and test by length."""
     if name == "reviews":
-        pairs = prepare_pairs(load_reviews("en"), load_reviews("es"), CATEGORIES)
+        pairs = prepare_pairs(load_reviews("en"), load_reviews("es"), BOOKS)
     else:
         pairs = prepare_pairs(load_synopses("en"), load_synopses("es"))
     if limit is not None:
