@@ -133,9 +133,9 @@ def test_a_corpus_on_the_hub(monkeypatch, hub):
     state, advice = table(look_ahead(LIKE_FULL))["corpus"]
     assert "3.00 GB" in state and "make room" in advice
     monkeypatch.setenv("RESUMEN_DATA", "ana/gated")
-    assert "asks for access" in table(look_ahead(LIKE_FULL))["corpus"][1]
+    assert "given after a consent only" in table(look_ahead(LIKE_FULL))["corpus"][1]
     monkeypatch.setenv("RESUMEN_DATA", "ana/nowhere")
-    assert "has nothing public" in table(look_ahead(LIKE_FULL))["corpus"][1]
+    assert "that your token may read" in table(look_ahead(LIKE_FULL))["corpus"][1]
 
 
 def test_what_is_missing(monkeypatch, tmp_path):
@@ -170,7 +170,7 @@ def test_a_corpus_of_other_categories(monkeypatch, tmp_path):
 
 def test_a_checkpoint_of_an_unknown_shape(monkeypatch, hub):
     rows = table(look_ahead(replace(FULL, checkpoint="ana/other")))
-    assert "nothing public" in rows["checkpoint"][1] and "disk" not in rows
+    assert "that your token may read" in rows["checkpoint"][1] and "disk" not in rows
 
 
 def test_the_command(monkeypatch):

@@ -8,7 +8,6 @@ from dataclasses import dataclass
 from pathlib import Path
 from statistics import fmean
 
-import huggingface_hub
 import torch
 from huggingface_hub import HfApi, constants, get_token, try_to_load_from_cache
 from torch import nn
@@ -16,6 +15,7 @@ from transformers import AutoConfig, AutoModelForSeq2SeqLM, AutoTokenizer, MT5Co
 
 from resumen.corpus import BOOKS, LANGUAGES, load_reviews
 from resumen.errors import CourseError, first_sentence
+from resumen.hub import refusal
 from resumen.modeling import lacking_for_vocabulary
 from resumen.profiles import PROFILES, Profile, is_hub_id
 from resumen.setup import best_device, best_precision
@@ -116,22 +116,24 @@ def _checkpoint(checkpoint: str) -> list[Row]:
     rows = [("vocabulary", f"{name}: missing", f"pip install {name} -c constraints.txt") for name in lacking]
     if _in_cache(checkpoint, "model.safetensors", "pytorch_model.bin"):
         return [("checkpoint", f"{checkpoint}: in {constants.HF_HUB_CACHE}", ""), *rows]
-    trouble = _asked(lambda: HfApi().model_info(checkpoint, timeout=10))
+    trouble = _asked(lambda: HfApi().model_info(checkpoint, timeout=10), checkpoint)
     state = "not here" if trouble else f"to be downloaded from {constants.ENDPOINT}"
     return [("checkpoint", f"{checkpoint}: {state}", trouble), *rows]
 
 
-def _asked(question) -> str:
+def _asked(question, name: str) -> str:
     """Return "" if the Hub answers, else what is in the way and what to do."""
     if constants.HF_HUB_OFFLINE:
         return "HF_HUB_OFFLINE keeps the network off: unset it"
     try:
         question()
-    except (huggingface_hub.errors.GatedRepoError, huggingface_hub.errors.RepositoryNotFoundError) as error:
-        reason = "asks for access" if isinstance(error, huggingface_hub.errors.GatedRepoError) else "has nothing public"
-        return f"the Hub {reason} under that name: check it, ask for access on its page, and log in with hf auth login"
     except Exception as error:  # the network has many ways to fail, and each library its own types for them
-        return f"{constants.ENDPOINT} does not answer ({first_sentence(str(error)) or type(error).__name__}): check the network and HF_ENDPOINT"
+        reason = first_sentence(str(error)) or type(error).__name__
+        refused = (
+            refusal(error, name)
+            or f"{constants.ENDPOINT} does not answer ({reason}): check the network and HF_ENDPOINT"
+        )
+        return refused.rstrip(".")
     return ""
 
 
@@ -142,7 +144,9 @@ def _corpus(profile: Profile) -> tuple[list[Row], Lengths | None]:
         return [("corpus", "RESUMEN_DATA is not set", missing if profile.needs_own_corpus else "")], None
     if is_hub_id(place):
         size = []
-        trouble = _asked(lambda: size.append(HfApi().dataset_info(place, files_metadata=True, timeout=10)))
+        trouble = _asked(
+            lambda: size.append(HfApi().dataset_info(place, files_metadata=True, timeout=10)), f"datasets/{place}"
+        )
         if trouble:
             return [("corpus", f"{place}: not here", trouble)], None
         total = sum(file.size or 0 for file in size[0].siblings or [])
